@@ -1,0 +1,70 @@
+--! Previous: sha1:5a4815f74a6363fea1af8296b47a21acbb22e733
+--! Hash: sha1:34260ea1ddb71658abb2209f2f1b7f84e2c9cf3c
+--! Message: people-and-books
+
+-- Who is told, and what is travelling.
+
+create table bookpost.users (
+  id uuid primary key default gen_random_uuid(),
+  app_user_id text,
+  name text,
+  email text,
+  phone_number text,
+  time_zone text not null default 'UTC',
+  is_email_wanted boolean not null default true,
+  is_sms_wanted boolean not null default false,
+  created_at timestamptz not null default now(),
+  constraint users_app_user_id_is_unique unique (app_user_id),
+  -- COLLATE "C" and [0-9]: under an ICU collation \d also takes Arabic-Indic and full-width digits.
+  -- E.164: a plus sign, a country code that does not begin with 0, at most 15 digits.
+  constraint users_phone_number_is_e164 check (phone_number collate "C" ~ '^\+[1-9][0-9]{1,14}$'),
+  -- 254: the longest address SMTP can carry (RFC 5321, section 4.5.3.1.3, less its angle brackets).
+  constraint users_email_has_one_at check (length(email) <= 254 and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+  constraint users_time_zone_is_known check ((timestamptz '2000-01-01 00:00Z' at time zone time_zone) is not null)
+);
+
+comment on table bookpost.users is 'Someone who is told where books are: a collector, a dealer, or a dealer''s customer.';
+comment on column bookpost.users.app_user_id is 'The app''s own id of this person; unique, free of meaning to bookpost.';
+comment on column bookpost.users.phone_number is 'In international form (E.164), such as +442079460123; anything else is refused.';
+comment on column bookpost.users.time_zone is 'IANA name such as Europe/London: the zone in which times are shown to this person.';
+comment on column bookpost.users.is_sms_wanted is 'Wants text messages; none is sent before the number has been verified.';
+
+create table bookpost.books (
+  id uuid primary key default gen_random_uuid(),
+  owner_id uuid not null references bookpost.users on delete cascade,
+  title text not null,
+  author text,
+  declared_value numeric(12, 2),
+  declared_currency text,
+  app_book_id text,
+  created_at timestamptz not null default now(),
+  constraint books_title_is_not_blank check (title ~ '[^[:space:]]' and length(title) <= 500),
+  constraint books_author_is_short check (length(author) <= 500),
+  constraint books_declared_value_has_a_currency check ((declared_value is null) = (declared_currency is null)),
+  constraint books_declared_value_is_not_negative check (declared_value >= 0),
+  constraint books_declared_currency_is_iso_4217 check (declared_currency collate "C" ~ '^[A-Z]{3}$'),
+  constraint books_app_book_id_is_unique_per_owner unique (owner_id, app_book_id),
+  -- So that a relation can carry the owner along and row-level security needs no join.
+  constraint books_id_and_owner_are_unique unique (id, owner_id)
+);
+
+comment on table bookpost.books is 'A book on its way to or from its owner. Where it is, its parcels tell.';
+comment on column bookpost.books.declared_value is 'What it is insured for, in declared_currency (ISO 4217, such as EUR).';
+comment on column bookpost.books.app_book_id is 'The app''s own id of this book; unique among one owner''s books.';
+
+-- "My books, newest first": the list page.
+create index books_owner_id_created_at_idx on bookpost.books (owner_id, created_at desc, id);
+-- The operator's list of all books, newest first.
+create index books_created_at_idx on bookpost.books (created_at desc, id);
+
+select bookpost_private.protect_table('bookpost.users');
+select bookpost_private.protect_table('bookpost.books');
+
+grant select on bookpost.users, bookpost.books to bookpost_member, bookpost_operator;
+create policy member_sees_herself on bookpost.users for select to bookpost_member
+  using (id = (select bookpost.current_user_id()));
+create policy operator_sees_all on bookpost.users for select to bookpost_operator using (true);
+create policy member_sees_her_own on bookpost.books for select to bookpost_member
+  using (owner_id = (select bookpost.current_user_id()));
+create policy operator_sees_all on bookpost.books for select to bookpost_operator using (true);
+-- NOTE: no insert, update or delete for any API role: people write through functions.

@@ -1,0 +1,221 @@
+--! Previous: sha1:34260ea1ddb71658abb2209f2f1b7f84e2c9cf3c
+--! Hash: sha1:ed202e8187f579fd45daf06757f24ed7e80087f3
+--! Message: carriers
+
+-- Who carries, whom we ask, and what each of them allows.
+
+create table bookpost.parcel_statuses (
+  status text primary key,
+  description text not null,
+  position smallint not null,
+  is_told boolean not null,
+  constraint parcel_statuses_position_is_unique unique (position)
+);
+
+comment on table bookpost.parcel_statuses is 'The stages of a parcel, the same words for every carrier.';
+comment on column bookpost.parcel_statuses.is_told is 'Whether reaching this stage is worth a notification.';
+
+insert into bookpost.parcel_statuses (status, position, is_told, description) values
+  ('pending', 1, false, 'The carrier does not know the number yet.'),
+  ('pre_transit', 2, true, 'Announced to the carrier, not handed over yet.'),
+  ('in_transit', 3, true, 'On its way.'),
+  ('out_for_delivery', 4, true, 'On the vehicle that delivers it.'),
+  ('available_for_pickup', 5, true, 'Waiting to be collected.'),
+  ('delivered', 6, true, 'Delivered.'),
+  ('exception', 7, true, 'Something is wrong or late; the carrier''s text says what.'),
+  ('return_to_sender', 8, true, 'On its way back, or back, to the sender.'),
+  ('cancelled', 9, true, 'The label was voided; nothing will come.'),
+  ('unknown', 10, false, 'The carrier knows the number but has told no stage we can read.');
+
+create table bookpost.carrier_apis (
+  code text primary key,
+  name text not null,
+  calls_in_flight integer not null default 10,
+  calls_per_window integer,
+  call_window interval,
+  calls_per_day integer,
+  day_time_zone text not null default 'UTC',
+  min_check_interval interval not null default '1 minute',
+  failure_threshold integer not null default 3,
+  cooldown interval not null default '30 minutes',
+  max_cooldown interval not null default '4 hours',
+  lease_duration interval not null default '100 seconds',
+  constraint carrier_apis_code_is_lower_snake check (code collate "C" ~ '^[a-z][a-z0-9_]{1,30}$'),
+  constraint carrier_apis_limits_are_positive check (
+    calls_in_flight > 0 and calls_per_window > 0 and call_window > '0' and calls_per_day > 0 and failure_threshold > 0
+  ),
+  constraint carrier_apis_rate_has_count_and_window check ((calls_per_window is null) = (call_window is null)),
+  constraint carrier_apis_intervals_are_positive check (
+    min_check_interval >= '0' and cooldown > '0' and max_cooldown >= cooldown and lease_duration > '0'
+  )
+);
+
+comment on table bookpost.carrier_apis is
+  'Whom we ask: one row per adapter, with the limits its owner sets. Mostly a carrier''s own API; an aggregator can answer for many carriers.';
+comment on column bookpost.carrier_apis.calls_in_flight is 'Requests under way at once, over all processes. 10 unless the carrier says less.';
+comment on column bookpost.carrier_apis.calls_per_window is 'At most this many requests in any call_window; null: not limited.';
+comment on column bookpost.carrier_apis.calls_per_day is 'At most this many requests a day; null: not limited. The day begins at midnight in day_time_zone.';
+comment on column bookpost.carrier_apis.min_check_interval is 'A parcel is not looked up again sooner than this, whoever asks.';
+comment on column bookpost.carrier_apis.failure_threshold is 'So many failures in a row open the circuit.';
+comment on column bookpost.carrier_apis.cooldown is 'How long an opened circuit stays open before one probe is let through; doubled by each failed probe up to max_cooldown.';
+comment on column bookpost.carrier_apis.lease_duration is 'A lookup that has not reported by then is given up as interrupted. Longer than the four requests of 20 seconds that a lookup may take.';
+
+insert into bookpost.carrier_apis (code, name, calls_per_window, call_window, calls_per_day, day_time_zone, min_check_interval) values
+  -- UPS publishes no limits; it answers 429 when it has had enough.
+  ('ups', 'UPS Tracking', null, null, null, 'UTC', '1 minute'),
+  -- DHL, Shipment Tracking Unified, first plan: 250 calls a day (reset 24:00 GMT), one every 5 seconds,
+  -- 10 a day for each shipment, hence 24 h / 10.
+  ('dhl', 'DHL Shipment Tracking', 1, '5 seconds', 250, 'UTC', '2 hours 24 minutes');
+
+create table bookpost.carriers (
+  code text primary key,
+  name text not null,
+  tracking_page text,
+  api_code text references bookpost.carrier_apis on update cascade on delete set null,
+  constraint carriers_code_is_lower_snake check (code collate "C" ~ '^[a-z][a-z0-9_]{1,30}$'),
+  constraint carriers_tracking_page_is_https check (tracking_page ~ '^https://[^[:space:]]*\{number\}')
+);
+
+comment on table bookpost.carriers is 'Who carries parcels.';
+comment on column bookpost.carriers.tracking_page is 'The carrier''s public page; {number} stands for the tracking number.';
+comment on column bookpost.carriers.api_code is
+  'Whose API is asked for this carrier''s parcels; null: nobody can be asked, the parcel carries a link and people set its status.';
+
+create index carriers_api_code_idx on bookpost.carriers (api_code);
+
+insert into bookpost.carriers (code, name, tracking_page, api_code) values
+  ('ups', 'UPS', 'https://www.ups.com/track?track=yes&trackNums={number}&loc=en_US', 'ups'),
+  ('dhl', 'DHL', 'https://www.dhl.com/en/express/tracking.html?brand=DHL&AWB={number}', 'dhl'),
+  ('usps', 'USPS', 'https://tools.usps.com/go/TrackConfirmAction?tLabels={number}', null),
+  ('fedex', 'FedEx', 'https://www.fedex.com/apps/fedextrack/?tracknumbers={number}', null),
+  ('royal_mail', 'Royal Mail', 'https://www.royalmail.com/track-your-item#/tracking-results/{number}', null),
+  ('canada_post', 'Canada Post', 'https://www.canadapost-postescanada.ca/track-reperage/en#/search?searchFor={number}', null),
+  ('la_poste', 'La Poste', 'https://www.laposte.fr/outils/suivre-vos-envois?code={number}', null),
+  ('australia_post', 'Australia Post', 'https://auspost.com.au/mypost/track/details/{number}', null),
+  ('parcelforce', 'Parcelforce', null, null),
+  ('other', 'Another carrier', null, null);
+
+create table bookpost.circuit_states (
+  state text primary key,
+  description text not null
+);
+
+comment on table bookpost.circuit_states is 'What a circuit breaker can be.';
+
+insert into bookpost.circuit_states (state, description) values
+  ('closed', 'All is well: lookups go out.'),
+  ('open', 'The API failed too often in a row: nothing goes out until open_until.'),
+  ('half_open', 'One probe is out; its answer closes the circuit or opens it again.');
+
+create table bookpost.carrier_circuits (
+  api_code text primary key references bookpost.carrier_apis on update cascade on delete cascade,
+  state text not null default 'closed' references bookpost.circuit_states,
+  generation integer not null default 1,
+  consecutive_failures integer not null default 0,
+  failed_lookup_ids uuid[] not null default '{}',
+  opened_at timestamptz,
+  open_until timestamptz,
+  cooldown interval,
+  probe_lookup_id uuid,
+  probe_until timestamptz,
+  is_forced boolean not null default false,
+  forced_until timestamptz,
+  changed_at timestamptz not null default now(),
+  constraint carrier_circuits_state_and_times_agree check (
+    case state
+      when 'closed' then
+        opened_at is null and open_until is null and cooldown is null and probe_lookup_id is null and probe_until is null
+      when 'open' then
+        opened_at is not null and open_until is not null and cooldown is not null and probe_lookup_id is null and probe_until is null
+      when 'half_open' then
+        opened_at is not null and open_until is not null and cooldown is not null and probe_lookup_id is not null and probe_until is not null
+        and not is_forced
+    end
+  ),
+  constraint carrier_circuits_forced_has_an_end check (is_forced = (forced_until is not null)),
+  constraint carrier_circuits_counts_are_sane check (
+    consecutive_failures >= 0 and generation >= 1 and cardinality(failed_lookup_ids) <= least(consecutive_failures, 20)
+  )
+) with (fillfactor = 50);
+
+comment on table bookpost.carrier_circuits is
+  'The circuit breaker of each API. Moved only by functions; not written while all is well.';
+comment on column bookpost.carrier_circuits.generation is 'Raised by every transition; a report from an older one changes nothing.';
+comment on column bookpost.carrier_circuits.failed_lookup_ids is 'The failures in a row, newest last, at most 20: the evidence for an opening.';
+comment on column bookpost.carrier_circuits.open_until is 'When open: nothing is asked before this time; then one probe may go.';
+comment on column bookpost.carrier_circuits.cooldown is 'How long this opening lasts; a failed probe doubles it for the next.';
+comment on column bookpost.carrier_circuits.probe_until is 'When half open: a probe that has not reported by then is lost and another may take its place.';
+comment on column bookpost.carrier_circuits.is_forced is 'A person holds it open or closed until forced_until.';
+
+insert into bookpost.carrier_circuits (api_code) select code from bookpost.carrier_apis;
+
+create table bookpost_private.circuit_transitions (
+  id bigint generated always as identity primary key,
+  api_code text not null references bookpost.carrier_apis on update cascade on delete cascade,
+  generation integer not null,
+  from_state text not null,
+  to_state text not null,
+  reason text not null,
+  lookup_ids uuid[] not null default '{}',
+  author text,
+  occurred_at timestamptz not null default clock_timestamp()
+);
+
+comment on table bookpost_private.circuit_transitions is 'Why each circuit moved: the reason, the lookups that caused it, or the person.';
+
+-- "What happened to this API lately?"
+create index circuit_transitions_api_code_id_idx on bookpost_private.circuit_transitions (api_code, id desc);
+
+create table bookpost_private.budgets (
+  api_code text primary key references bookpost.carrier_apis on update cascade on delete cascade,
+  next_call_at timestamptz not null default '-infinity',
+  day date not null default '-infinity',
+  day_calls integer not null default 0,
+  not_before timestamptz,
+  not_before_reason text,
+  parked_at timestamptz,
+  parked_reason text,
+  parked_fingerprint text,
+  constraint budgets_day_calls_is_not_negative check (day_calls >= 0),
+  constraint budgets_wait_has_a_reason check ((not_before is null) = (not_before_reason is null)),
+  constraint budgets_parking_has_a_reason check ((parked_at is null) = (parked_reason is null))
+) with (fillfactor = 20);
+
+comment on table bookpost_private.budgets is
+  'What is left of each API''s allowance, and whether it has told us to wait. One row per API, written once per batch of lookups.';
+comment on column bookpost_private.budgets.next_call_at is 'The pace: the next permit is for this time or later.';
+comment on column bookpost_private.budgets.day is 'The API''s own day that day_calls counts.';
+comment on column bookpost_private.budgets.not_before is 'The carrier said: not before this time (429 or quota).';
+comment on column bookpost_private.budgets.parked_fingerprint is
+  'Which credentials were refused; a worker that comes with others ends the parking.';
+
+insert into bookpost_private.budgets (api_code) select code from bookpost.carrier_apis;
+
+-- Every API has its circuit and its budget from the start: a lock on a missing row would look like a lock held by another.
+create function bookpost_private.tg_carrier_apis__insert_companions() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  insert into bookpost.carrier_circuits (api_code) values (NEW.code);
+  insert into bookpost_private.budgets (api_code) values (NEW.code);
+  return null;
+end;
+$$;
+
+create trigger _500_insert_companions after insert on bookpost.carrier_apis
+  for each row execute function bookpost_private.tg_carrier_apis__insert_companions();
+
+select bookpost_private.protect_table(t) from unnest(array[
+  'bookpost.parcel_statuses', 'bookpost.carrier_apis', 'bookpost.carriers', 'bookpost.circuit_states',
+  'bookpost.carrier_circuits', 'bookpost_private.circuit_transitions', 'bookpost_private.budgets'
+]::regclass[]) t;
+
+grant select on
+  bookpost.parcel_statuses, bookpost.carrier_apis, bookpost.carriers, bookpost.circuit_states, bookpost.carrier_circuits
+  to bookpost_visitor, bookpost_member, bookpost_operator;
+create policy everyone_reads on bookpost.parcel_statuses for select using (true);
+create policy everyone_reads on bookpost.carrier_apis for select using (true);
+create policy everyone_reads on bookpost.carriers for select using (true);
+create policy everyone_reads on bookpost.circuit_states for select using (true);
+create policy everyone_reads on bookpost.carrier_circuits for select using (true);

@@ -1,0 +1,179 @@
+--! Previous: sha1:ed202e8187f579fd45daf06757f24ed7e80087f3
+--! Hash: sha1:feccdeb2f31820a71cbd474bfb12ce242cdecaa3
+--! Message: parcels
+
+-- What is tracked, for whom, what the carrier saw, and who was told.
+
+create function bookpost.normalize_tracking_number(tracking_number text) returns text
+language sql immutable strict parallel safe
+return upper(regexp_replace(tracking_number, '[[:space:]-]+', '', 'g'));
+
+comment on function bookpost.normalize_tracking_number(text) is
+  'The form in which numbers are stored and compared: upper case, without spaces and hyphens.';
+
+create table bookpost.parcels (
+  id uuid primary key default gen_random_uuid(),
+  carrier_code text constraint parcels_carrier_is_explicit not null references bookpost.carriers on update cascade on delete restrict,
+  tracking_number text not null,
+  tracking_url text,
+  status text not null default 'pending' references bookpost.parcel_statuses on update cascade on delete restrict,
+  status_version integer not null default 0,
+  status_changed_at timestamptz not null default now(),
+  raw_status text,
+  raw_text text,
+  reason_code text,
+  is_action_required boolean not null default false,
+  is_return boolean not null default false,
+  estimated_from timestamp,
+  estimated_until timestamp,
+  estimated_time_zone text,
+  is_estimate_a_date boolean not null default false,
+  delivered_at timestamptz,
+  delivered_local_time timestamp,
+  delivered_time_zone text,
+  signed_by text,
+  created_at timestamptz not null default now(),
+  closed_at timestamptz,
+  closed_reason text,
+  -- Letters and digits only, so the number is safe in a path and in a link.
+  constraint parcels_tracking_number_is_normalised check (tracking_number collate "C" ~ '^[A-Z0-9]{4,40}$'),
+  constraint parcels_tracking_url_is_https check (tracking_url ~ '^https://[^[:space:]]+$' and length(tracking_url) <= 2000),
+  constraint parcels_estimate_has_both_ends check (
+    (estimated_from is null) = (estimated_until is null) and estimated_from <= estimated_until
+  ),
+  constraint parcels_delivery_time_needs_a_delivery check (
+    status in ('delivered', 'return_to_sender') or (delivered_at is null and delivered_local_time is null)
+  ),
+  constraint parcels_closing_has_a_reason check ((closed_at is null) = (closed_reason is null)),
+  constraint parcels_closed_reason_is_known check (closed_reason in ('delivered', 'returned', 'cancelled', 'stopped', 'superseded'))
+) with (fillfactor = 85);
+
+comment on table bookpost.parcels is
+  'What a carrier carries: one number, in one life. Carriers use numbers again, so only one live parcel may have a number; a corrected number is a new parcel.';
+comment on column bookpost.parcels.carrier_code is 'Always said by a person or the app, never guessed from the number.';
+comment on column bookpost.parcels.tracking_url is 'A public page named by the carrier or by hand, where it differs from the carrier''s usual one.';
+comment on column bookpost.parcels.status_version is 'Counts the changes of status; a notification names the version it tells of.';
+comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of the present status. When it happened, the events tell.';
+comment on column bookpost.parcels.raw_status is 'The carrier''s own code for its present state, as sent.';
+comment on column bookpost.parcels.raw_text is 'The carrier''s own words for its present state.';
+comment on column bookpost.parcels.estimated_from is 'Earliest expected delivery, as a wall clock at the destination shows it.';
+comment on column bookpost.parcels.is_estimate_a_date is 'The carrier gave days, not times of day.';
+comment on column bookpost.parcels.delivered_at is 'The carrier''s own time of delivery; null where it gave no offset or zone: see delivered_local_time.';
+comment on column bookpost.parcels.delivered_local_time is 'What the wall clock showed at delivery.';
+comment on column bookpost.parcels.closed_at is 'Since when it is no longer tracked; null: live.';
+
+-- One live parcel per carrier and number; also how track_book finds it.
+create unique index parcels_one_live_per_carrier_and_number on bookpost.parcels (carrier_code, tracking_number) where closed_at is null;
+-- Any parcel of a number, live or closed: support's question.
+create index parcels_tracking_number_idx on bookpost.parcels (tracking_number);
+-- The operator's list by status, newest change first.
+create index parcels_status_changed_at_idx on bookpost.parcels (status, status_changed_at desc, id);
+create index parcels_created_at_idx on bookpost.parcels (created_at desc, id);
+
+create table bookpost.parcel_books (
+  book_id uuid not null,
+  parcel_id uuid not null references bookpost.parcels on delete cascade,
+  owner_id uuid not null,
+  started_at timestamptz not null default now(),
+  stopped_at timestamptz,
+  first_synced_at timestamptz,
+  primary key (book_id, parcel_id),
+  constraint parcel_books_book_belongs_to_owner foreign key (book_id, owner_id)
+    references bookpost.books (id, owner_id) on update cascade on delete cascade,
+  constraint parcel_books_stops_after_it_starts check (stopped_at >= started_at)
+);
+
+comment on table bookpost.parcel_books is
+  'Which book travels in which parcel, and for whom it is tracked. A parcel is looked up while one of these is live, so one owner''s stop never ends another''s tracking.';
+comment on column bookpost.parcel_books.stopped_at is 'Since when this owner no longer wants it tracked; null: live.';
+comment on column bookpost.parcel_books.first_synced_at is 'When the carrier first answered for this owner''s book.';
+
+-- "Who is told of this parcel?" and the policies below.
+create index parcel_books_parcel_id_owner_id_idx on bookpost.parcel_books (parcel_id, owner_id);
+create index parcel_books_owner_id_started_at_idx on bookpost.parcel_books (owner_id, started_at desc);
+
+create table bookpost.tracking_events (
+  parcel_id uuid not null references bookpost.parcels on delete cascade,
+  identity text not null,
+  occurred_at timestamptz,
+  local_time timestamp,
+  time_zone text,
+  is_date_only boolean not null default false,
+  raw_time text not null,
+  status text references bookpost.parcel_statuses on update cascade on delete restrict,
+  raw_code text not null,
+  is_code_listed boolean not null default true,
+  description text,
+  location text,
+  country_code text,
+  reason_code text,
+  is_action_required boolean not null default false,
+  sort_at timestamptz not null,
+  sort_rank smallint not null,
+  first_seen_at timestamptz not null default now(),
+  primary key (parcel_id, identity),
+  constraint tracking_events_unlisted_code_has_no_status check (is_code_listed or status is null),
+  constraint tracking_events_texts_are_short check (
+    length(identity) <= 100 and length(raw_time) <= 100 and length(raw_code) <= 100
+    and length(description) <= 500 and length(location) <= 500
+  )
+);
+
+comment on table bookpost.tracking_events is
+  'The carrier''s scans, each kept once, none ever removed because the carrier forgot it.';
+comment on column bookpost.tracking_events.identity is 'Tells this scan from every other of the parcel.';
+comment on column bookpost.tracking_events.occurred_at is 'The instant, where the carrier gave an offset or zone; otherwise null.';
+comment on column bookpost.tracking_events.local_time is 'What the wall clock showed there; at midnight where only a date was given (is_date_only).';
+comment on column bookpost.tracking_events.time_zone is 'The zone or offset the carrier gave; null: it gave none.';
+comment on column bookpost.tracking_events.raw_time is 'The carrier''s own text.';
+comment on column bookpost.tracking_events.status is 'The stage this scan tells of; null: none (a photo, a changed date), or a code not in our table.';
+comment on column bookpost.tracking_events.is_code_listed is 'False: the carrier used a code we do not know; it changed nothing and is listed for a person.';
+comment on column bookpost.tracking_events.sort_at is
+  'The order of scans: the instant, or the local time read as UTC and lifted to the scan before it where the carrier lists it later.';
+comment on column bookpost.tracking_events.sort_rank is 'The carrier''s own order among scans with the same sort_at.';
+
+-- "The last scans of this parcel", and the fold that gives the status.
+create index tracking_events_parcel_id_sort_idx on bookpost.tracking_events (parcel_id, sort_at desc, sort_rank desc, identity desc);
+-- The list of unknown codes.
+create index tracking_events_unlisted_idx on bookpost.tracking_events (raw_code) where not is_code_listed;
+
+create table bookpost.notifications (
+  id uuid primary key default gen_random_uuid(),
+  user_id uuid not null references bookpost.users on delete cascade,
+  book_id uuid not null references bookpost.books on delete cascade,
+  parcel_id uuid not null references bookpost.parcels on delete cascade,
+  status text not null references bookpost.parcel_statuses on update cascade on delete restrict,
+  status_version integer not null,
+  created_at timestamptz not null default now(),
+  read_at timestamptz,
+  constraint notifications_one_per_status_version unique (user_id, book_id, parcel_id, status_version)
+);
+
+comment on table bookpost.notifications is
+  'What a person is told in the app: a book reached a new stage. Written in the same commit as the stage itself.';
+
+-- "My notifications, newest first", and the count of unread ones.
+create index notifications_user_id_created_at_idx on bookpost.notifications (user_id, created_at desc, id);
+create index notifications_unread_idx on bookpost.notifications (user_id) where read_at is null;
+create index notifications_book_id_idx on bookpost.notifications (book_id);
+create index notifications_parcel_id_idx on bookpost.notifications (parcel_id);
+
+select bookpost_private.protect_table(t) from unnest(array[
+  'bookpost.parcels', 'bookpost.parcel_books', 'bookpost.tracking_events', 'bookpost.notifications'
+]::regclass[]) t;
+
+grant select on bookpost.parcels, bookpost.parcel_books, bookpost.tracking_events, bookpost.notifications
+  to bookpost_member, bookpost_operator;
+
+create policy member_sees_her_own on bookpost.parcel_books for select to bookpost_member
+  using (owner_id = (select bookpost.current_user_id()));
+create policy member_sees_her_books on bookpost.parcels for select to bookpost_member
+  using (id in (select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id())));
+create policy member_sees_her_books on bookpost.tracking_events for select to bookpost_member
+  using (parcel_id in (select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id())));
+create policy member_sees_her_own on bookpost.notifications for select to bookpost_member
+  using (user_id = (select bookpost.current_user_id()));
+create policy operator_sees_all on bookpost.parcel_books for select to bookpost_operator using (true);
+create policy operator_sees_all on bookpost.parcels for select to bookpost_operator using (true);
+create policy operator_sees_all on bookpost.tracking_events for select to bookpost_operator using (true);
+create policy operator_sees_all on bookpost.notifications for select to bookpost_operator using (true);

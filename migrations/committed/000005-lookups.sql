@@ -1,0 +1,207 @@
+--! Previous: sha1:feccdeb2f31820a71cbd474bfb12ce242cdecaa3
+--! Hash: sha1:538f64a9379e53c91c5783ef9bbd836b4b21224d
+--! Message: lookups
+
+-- What changes at every look, and the ledger of looks.
+
+create table bookpost_private.lookup_outcomes (
+  outcome text primary key,
+  description text not null,
+  circuit_effect text not null,
+  retry_after interval,
+  max_retry_after interval,
+  constraint lookup_outcomes_circuit_effect_is_known check (circuit_effect in ('success', 'failure', 'none')),
+  constraint lookup_outcomes_retry_has_both_ends check (
+    (retry_after is null) = (max_retry_after is null) and retry_after <= max_retry_after
+  )
+);
+
+comment on table bookpost_private.lookup_outcomes is
+  'How a lookup can end, what that means for the circuit, and when to look again: retry_after, doubled with every failure in a row up to max_retry_after; null: by polling policy, or as soon as the API may be asked.';
+
+insert into bookpost_private.lookup_outcomes (outcome, circuit_effect, retry_after, max_retry_after, description) values
+  ('updated', 'success', null, null, 'The carrier answered and something is new.'),
+  ('unchanged', 'success', null, null, 'The carrier answered and nothing is new.'),
+  ('not_found', 'success', null, null, 'The carrier is well and does not know the number.'),
+  ('unavailable', 'failure', '2 minutes', '4 hours', 'No answer: timeout, refused, 5xx, truncated.'),
+  ('malformed', 'failure', '30 minutes', '1 day', 'An answer that makes no sense; a person should look.'),
+  ('rate_limited', 'none', null, null, 'The carrier asked us to slow down; the API waits.'),
+  ('rejected', 'none', '1 day', '1 day', 'The carrier refused this request; a refusal of our credentials parks the API instead.'),
+  ('out_of_quota', 'none', null, null, 'The day''s or hour''s allowance is spent; the API waits for the reset.'),
+  ('local', 'none', '1 minute', '15 minutes', 'Our side: no name, no route, or we were shutting down.'),
+  ('interrupted', 'none', null, null, 'The process that looked died or lost its lease.');
+
+create table bookpost_private.polling_policies (
+  status text primary key references bookpost.parcel_statuses on update cascade on delete cascade,
+  check_interval interval not null,
+  max_check_interval interval not null,
+  constraint polling_policies_intervals_are_positive check (check_interval > '0' and max_check_interval >= check_interval)
+);
+
+comment on table bookpost_private.polling_policies is
+  'How often a parcel is looked up, by status: check_interval after news, growing to max_check_interval while it stays silent.';
+
+insert into bookpost_private.polling_policies (status, check_interval, max_check_interval) values
+  -- Chosen: seldom before pick-up, hourly on the road, often on the last day, daily when silent; revisit when measured.
+  ('pending', '2 hours', '1 day'),
+  ('pre_transit', '4 hours', '1 day'),
+  ('in_transit', '1 hour', '1 day'),
+  ('out_for_delivery', '15 minutes', '2 hours'),
+  ('available_for_pickup', '6 hours', '1 day'),
+  ('delivered', '1 day', '1 day'),
+  ('exception', '2 hours', '1 day'),
+  ('return_to_sender', '12 hours', '1 day'),
+  ('cancelled', '1 day', '1 day'),
+  ('unknown', '4 hours', '1 day');
+
+create table bookpost_private.checks (
+  parcel_id uuid primary key references bookpost.parcels on delete cascade,
+  api_code text references bookpost.carrier_apis on update cascade on delete restrict,
+  next_check_at timestamptz,
+  pause_reason text,
+  last_looked_at timestamptz,
+  last_answered_at timestamptz,
+  last_changed_at timestamptz,
+  last_outcome text references bookpost_private.lookup_outcomes on update cascade,
+  last_error text,
+  digest text,
+  unchanged_count integer not null default 0,
+  failure_count integer not null default 0,
+  constraint checks_next_look_or_reason check ((next_check_at is null) = (pause_reason is not null)),
+  constraint checks_pause_reason_is_known check (pause_reason in ('closed', 'no_api', 'quarantined')),
+  constraint checks_due_needs_an_api check (next_check_at is null or api_code is not null)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+
+comment on table bookpost_private.checks is
+  'For each parcel what every look changes: when next, when last, how it went. Narrow, so that writing it is cheap.';
+comment on column bookpost_private.checks.pause_reason is
+  'Why there is no next look: closed; no_api (people set the status); quarantined (our own bug, see last_error).';
+comment on column bookpost_private.checks.digest is 'Of the last answer as we read it; the same digest again means nothing is new.';
+
+-- What dispatch reads: the due parcels of one API, longest overdue first.
+create index checks_api_code_next_check_at_idx on bookpost_private.checks (api_code, next_check_at, parcel_id)
+  where next_check_at is not null;
+
+create table bookpost_private.leases (
+  parcel_id uuid primary key references bookpost.parcels on delete cascade,
+  lookup_id uuid not null,
+  api_code text not null references bookpost.carrier_apis on update cascade on delete cascade,
+  generation integer not null,
+  is_probe boolean not null,
+  worker_id text not null,
+  started_at timestamptz not null,
+  lease_until timestamptz not null,
+  constraint leases_lookup_id_is_unique unique (lookup_id),
+  constraint leases_ends_after_it_starts check (lease_until > started_at)
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+
+comment on table bookpost_private.leases is
+  'The lookups under way: one per parcel. Recording deletes the lease, which is how a late answer is recognised.';
+
+-- Calls in flight of one API.
+create index leases_api_code_idx on bookpost_private.leases (api_code);
+-- NOTE: no foreign keys from here down: ledgers outlive what they tell of, and go by partition.
+
+create table bookpost_private.lookups (
+  id uuid not null,
+  parcel_id uuid not null,
+  api_code text not null,
+  generation integer not null,
+  is_probe boolean not null,
+  worker_id text not null,
+  started_at timestamptz not null,
+  finished_at timestamptz not null,
+  outcome text not null,
+  error_code text,
+  error_message text,
+  calls integer not null,
+  primary key (id, finished_at)
+) partition by range (finished_at);
+
+comment on table bookpost_private.lookups is 'The ledger: one row per finished lookup, never changed.';
+create index lookups_parcel_id_finished_at_idx on bookpost_private.lookups (parcel_id, finished_at desc);
+create index lookups_finished_at_idx on bookpost_private.lookups (finished_at desc);
+
+create table bookpost_private.carrier_calls (
+  lookup_id uuid not null,
+  api_code text not null,
+  kind text not null,
+  http_status integer,
+  called_at timestamptz not null,
+  duration interval not null
+) partition by range (called_at);
+
+comment on table bookpost_private.carrier_calls is 'One row per HTTP request that went out, token requests included: what the carrier counts too.';
+create index carrier_calls_api_code_called_at_idx on bookpost_private.carrier_calls (api_code, called_at desc);
+
+create table bookpost_private.carrier_answers (
+  lookup_id uuid not null,
+  parcel_id uuid not null,
+  api_code text not null,
+  received_at timestamptz not null,
+  digest text,
+  body text not null,
+  primary key (lookup_id, received_at)
+) partition by range (received_at);
+
+comment on table bookpost_private.carrier_answers is
+  'What the carrier said, kept when it was new or made no sense, for evidence and replay. May hold names and addresses.';
+create index carrier_answers_parcel_id_received_at_idx on bookpost_private.carrier_answers (parcel_id, received_at desc);
+
+create table bookpost_private.workers (
+  id text primary key,
+  host_name text not null,
+  process_id integer not null,
+  started_at timestamptz not null default now(),
+  beat_at timestamptz not null default now(),
+  api_fingerprints jsonb not null default '{}',
+  stale_results integer not null default 0
+) with (fillfactor = 50);
+
+comment on table bookpost_private.workers is
+  'Which worker processes are alive, and which APIs each has credentials for (api code to a fingerprint of them).';
+comment on column bookpost_private.workers.stale_results is 'Answers that came after their lease was gone, and changed nothing.';
+
+-- Makes the monthly partitions of the ledgers from this month to `months` ahead. Safe to run any
+-- number of times; a second caller waits for the first. What falls outside goes to the default
+-- partition, so nothing is ever refused for want of one.
+create function bookpost_private.make_partitions(months integer default 2) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_table text;
+  v_month timestamp;
+  v_name text;
+begin
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('bookpost.make_partitions'));
+  foreach v_table in array array['lookups', 'carrier_calls', 'carrier_answers'] loop
+    if to_regclass(format('bookpost_private.%I', v_table || '_default')) is null then
+      execute format('create table bookpost_private.%I partition of bookpost_private.%I default', v_table || '_default', v_table);
+      perform bookpost_private.protect_table(format('bookpost_private.%I', v_table || '_default')::regclass);
+    end if;
+    for i in 0 .. months loop
+      v_month := date_trunc('month', now() at time zone 'UTC') + make_interval(months => i);
+      v_name := v_table || '_' || to_char(v_month, 'YYYY_MM');
+      if to_regclass(format('bookpost_private.%I', v_name)) is null then
+        execute format(
+          'create table bookpost_private.%I partition of bookpost_private.%I for values from (%L) to (%L)',
+          v_name, v_table, v_month at time zone 'UTC', (v_month + interval '1 month') at time zone 'UTC'
+        );
+        perform bookpost_private.protect_table(format('bookpost_private.%I', v_name)::regclass);
+      end if;
+    end loop;
+  end loop;
+end;
+$$;
+
+comment on function bookpost_private.make_partitions(integer) is
+  'Makes the ledgers'' partitions for this month and the next ones. Run daily by the maintain task.';
+
+select bookpost_private.protect_table(t) from unnest(array[
+  'bookpost_private.lookup_outcomes', 'bookpost_private.polling_policies', 'bookpost_private.checks',
+  'bookpost_private.leases', 'bookpost_private.lookups', 'bookpost_private.carrier_calls',
+  'bookpost_private.carrier_answers', 'bookpost_private.workers'
+]::regclass[]) t;
+
+select bookpost_private.make_partitions();

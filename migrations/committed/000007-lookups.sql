@@ -1,0 +1,634 @@
+--! Previous: sha1:57340733bea3209c4f747b83a8fbe92377673069
+--! Hash: sha1:0aed71d088657b7e5cb3c77960355b2e25666ec1
+--! Message: lookups
+
+-- One lookup: dispatch, acquire, (call,) record. What may happen when is told in
+-- migrations/README.md. One lock order everywhere, so that nothing deadlocks:
+-- checks (by parcel id), leases, parcels, budgets (by api code), circuits (by api code), the queue.
+
+create function bookpost_private.wake_dispatch() returns void
+language sql
+set search_path = ''
+-- NOTE: no `begin atomic` where the queue is named: it would tie our functions to the queue's own,
+-- and its next migration could not replace them.
+as $$
+  -- The key makes many wake-ups one job; preserve_run_at, so that a stream of them does not push it away.
+  select graphile_worker.add_job(
+    'dispatch', run_at => clock_timestamp(), job_key => 'dispatch', job_key_mode => 'preserve_run_at', max_attempts => 3
+  );
+$$;
+
+comment on function bookpost_private.wake_dispatch() is
+  'Asks for a dispatch now instead of at the next minute. Does not commit.';
+
+-- The distance between two calls of an API that limits its rate. The window is stretched by a tenth, at most
+-- half a second, and a permit must be used within that slack: so a late caller never makes two calls too close.
+create function bookpost_private.call_slack(call_window interval) returns interval
+language sql immutable strict parallel safe
+return least(call_window / 10, interval '500 milliseconds');
+
+create function bookpost_private.next_check_interval(
+  outcome text, status text, unchanged_count integer, failure_count integer
+) returns interval
+language sql stable
+set search_path = ''
+begin atomic
+  select case
+    when o.retry_after is not null then
+      least(o.max_retry_after, o.retry_after * power(2, least(next_check_interval.failure_count - 1, 20)))
+    when o.outcome in ('updated', 'unchanged', 'not_found') then
+      -- Half a day without news, then ever longer.
+      least(p.max_check_interval, p.check_interval * greatest(1, next_check_interval.unchanged_count / 12.0))
+    else interval '0'
+  end
+  from bookpost_private.lookup_outcomes o
+  cross join bookpost_private.polling_policies p
+  where o.outcome = next_check_interval.outcome and p.status = next_check_interval.status;
+end;
+
+comment on function bookpost_private.next_check_interval(text, text, integer, integer) is
+  'How long until the next look, before jitter: by the outcome''s back-off, else by the status''s policy; 0 where only the API''s own gate counts.';
+
+-- A parcel's status, from the set of its scans: the newest that carries a stage decides.
+create function bookpost_private.fold_status(parcel_id uuid, is_return boolean, told_status text)
+returns table (
+  status text, reason_code text, is_action_required boolean,
+  delivered_at timestamptz, delivered_local_time timestamp, delivered_time_zone text
+)
+language sql stable
+set search_path = ''
+begin atomic
+  with newest as (
+    select e.status, e.reason_code, e.is_action_required
+    from bookpost.tracking_events e
+    where e.parcel_id = fold_status.parcel_id and e.status <> 'unknown'
+    order by e.sort_at desc, e.sort_rank desc, e.identity desc
+    limit 1
+  ),
+  stage as (
+    select coalesce((select n.status from newest n), nullif(told_status, 'unknown'), 'unknown') as status
+  ),
+  delivery as (
+    select e.occurred_at, e.local_time, e.time_zone
+    from bookpost.tracking_events e, stage s
+    where e.parcel_id = fold_status.parcel_id and e.status = 'delivered' and s.status = 'delivered'
+    order by e.sort_at desc, e.sort_rank desc, e.identity desc
+    limit 1
+  )
+  select
+    case
+      when fold_status.is_return
+        and s.status in ('in_transit', 'out_for_delivery', 'available_for_pickup', 'exception', 'delivered')
+        then 'return_to_sender'
+      else s.status
+    end,
+    (select n.reason_code from newest n),
+    coalesce((select n.is_action_required from newest n), false),
+    d.occurred_at, d.local_time, d.time_zone
+  from stage s left join delivery d on true;
+end;
+
+comment on function bookpost_private.fold_status(uuid, boolean, text) is
+  'The status told by a parcel''s scans, whatever the order they came in; told_status counts only where no scan carries a stage. A return that is delivered is return_to_sender with a delivery time. One row always.';
+
+-- Ends a parcel's tracking. The caller holds the lock on its row in checks.
+create function bookpost_private.close_parcel(parcel_id uuid, reason text) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+  delete from bookpost_private.leases l where l.parcel_id = close_parcel.parcel_id;
+  update bookpost.parcels p set closed_at = clock_timestamp(), closed_reason = close_parcel.reason
+  where p.id = close_parcel.parcel_id and p.closed_at is null;
+  update bookpost_private.checks c set next_check_at = null, pause_reason = 'closed' where c.parcel_id = close_parcel.parcel_id;
+end;
+$$;
+
+-- Closes what has run its course: seven days after delivery, a return that arrived, a voided label.
+create function bookpost_private.close_finished_parcels(parcel_ids uuid[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_parcel record;
+begin
+  for v_parcel in
+    select p.id,
+      case p.status when 'cancelled' then 'cancelled' when 'return_to_sender' then 'returned' else 'delivered' end as reason
+    from bookpost.parcels p
+    where p.id = any (parcel_ids) and p.closed_at is null
+      and (
+        p.status = 'cancelled'
+        -- A return with a time of delivery has arrived where it came from.
+        or (p.status = 'return_to_sender' and (p.delivered_at is not null or p.delivered_local_time is not null))
+        or (
+          p.status in ('delivered', 'return_to_sender')
+          and coalesce(p.delivered_at, p.delivered_local_time at time zone 'UTC', p.status_changed_at) < now() - interval '7 days'
+        )
+      )
+    order by p.id
+  loop
+    perform bookpost_private.close_parcel(v_parcel.id, v_parcel.reason);
+  end loop;
+end;
+$$;
+
+-- Gives up leases and says so in the ledger; their parcels are due again at once.
+create function bookpost_private.interrupt_lookups(lookup_ids uuid[], why text) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_leases bookpost_private.leases[];
+  v_lease bookpost_private.leases;
+begin
+  -- skip locked: the lookup is being recorded this moment, so it is not lost.
+  perform 1
+  from bookpost_private.checks c
+  where c.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (lookup_ids))
+  order by c.parcel_id
+  for no key update skip locked;
+
+  with gone as (
+    delete from bookpost_private.leases l
+    where l.lookup_id = any (lookup_ids)
+      and l.parcel_id in (
+        -- Only rows whose check we hold: asking again for a lock that is ours is free, one that is not is skipped.
+        select c.parcel_id from bookpost_private.checks c
+        where c.parcel_id in (select l2.parcel_id from bookpost_private.leases l2 where l2.lookup_id = any (lookup_ids))
+        for no key update skip locked
+      )
+    returning l.*
+  )
+  select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
+
+  update bookpost_private.checks c
+  set next_check_at = clock_timestamp(), last_outcome = 'interrupted', last_error = interrupt_lookups.why
+  from unnest(v_leases) l
+  where c.parcel_id = l.parcel_id and c.next_check_at is not null;
+
+  insert into bookpost_private.lookups
+    (id, parcel_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
+  select l.lookup_id, l.parcel_id, l.api_code, l.generation, l.is_probe, l.worker_id, l.started_at, clock_timestamp(),
+    'interrupted', 'INTERRUPTED', interrupt_lookups.why, 0
+  from unnest(v_leases) l;
+
+  for v_lease in select l.* from unnest(v_leases) l where l.is_probe order by l.api_code loop
+    perform bookpost_private.release_probe(v_lease.api_code, v_lease.lookup_id, 'the probe was interrupted: ' || interrupt_lookups.why);
+  end loop;
+
+  return coalesce(array_length(v_leases, 1), 0);
+end;
+$$;
+
+-- A worker says that it is alive, and which APIs it can ask.
+create function bookpost_private.beat(
+  worker_id text, host_name text, process_id integer, api_fingerprints jsonb
+) returns void
+language sql
+set search_path = ''
+begin atomic
+  insert into bookpost_private.workers as w (id, host_name, process_id, api_fingerprints)
+  values (beat.worker_id, beat.host_name, beat.process_id, beat.api_fingerprints)
+  on conflict (id) do update
+    set beat_at = clock_timestamp(), api_fingerprints = excluded.api_fingerprints;
+  -- Credentials other than the refused ones end the parking.
+  update bookpost_private.budgets b set parked_at = null, parked_reason = null, parked_fingerprint = null
+  where b.parked_at is not null
+    and beat.api_fingerprints ? b.api_code
+    and beat.api_fingerprints ->> b.api_code is distinct from b.parked_fingerprint;
+end;
+
+comment on function bookpost_private.beat(text, text, integer, jsonb) is
+  'Keeps this worker alive in the eyes of the others (every 2 seconds) and ends the parking of an API that it has other credentials for.';
+
+-- Frees what the dead hold. Any worker may call it, any time; each finds only what another has not freed yet.
+create function bookpost_private.sweep() returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_dead text[];
+  v_lost uuid[];
+  v_count integer := 0;
+begin
+  -- 8 seconds: four beats missed. skip locked: another sweeper has that one.
+  with dead as (
+    delete from bookpost_private.workers w
+    where w.id in (
+      select d.id from bookpost_private.workers d
+      where d.beat_at < clock_timestamp() - interval '8 seconds'
+      for update skip locked
+    )
+    returning w.id
+  )
+  select coalesce(array_agg(dead.id), '{}') into v_dead from dead;
+
+  select coalesce(array_agg(l.lookup_id), '{}') into v_lost
+  from bookpost_private.leases l
+  where l.lease_until < clock_timestamp() or l.worker_id = any (v_dead);
+  if v_lost <> '{}' then
+    v_count := bookpost_private.interrupt_lookups(v_lost, 'its worker died or its time ran out');
+  end if;
+
+  perform bookpost_private.end_expired_holds();
+
+  if v_dead <> '{}' then
+    perform graphile_worker.force_unlock_workers(v_dead);
+  end if;
+  if v_count > 0 then
+    perform bookpost_private.wake_dispatch();
+  end if;
+  return v_count;
+end;
+$$;
+
+comment on function bookpost_private.sweep() is
+  'Frees the jobs of workers that stopped beating and closes lookups whose lease ran out as interrupted. Returns how many lookups. Does not commit.';
+
+-- A parcel whose job failed for good has met a bug of ours: it is set aside, visibly, until a person refreshes it.
+create function bookpost_private.quarantine_failed_parcels() returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_count integer;
+begin
+  with failed as (
+    select substring(j.key from 8)::uuid as parcel_id, j.last_error
+    from graphile_worker.jobs j
+    where j.task_identifier = 'track_book' and j.attempts >= j.max_attempts and j.locked_at is null
+      and j.key ~ '^parcel:[0-9a-f-]{36}$'
+  ),
+  held as (
+    -- skip locked: someone is at it; the next dispatch looks again.
+    select c.parcel_id from bookpost_private.checks c
+    where c.parcel_id in (select f.parcel_id from failed f) and c.next_check_at is not null
+    order by c.parcel_id
+    for no key update skip locked
+  )
+  update bookpost_private.checks c
+  set next_check_at = null, pause_reason = 'quarantined', last_error = left(f.last_error, 500)
+  from failed f join held h using (parcel_id)
+  where c.parcel_id = f.parcel_id;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+
+-- How many lookups of an API may go out in the coming minute, and why not more.
+create function bookpost_private.gate(api_code text)
+returns table (allowance integer, reason text, until timestamptz, spacing interval, next_call_at timestamptz)
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+  v_api bookpost.carrier_apis;
+  v_circuit bookpost.carrier_circuits;
+  v_budget bookpost_private.budgets;
+  v_now timestamptz := clock_timestamp();
+  v_day_start timestamp;
+begin
+  select * into strict v_api from bookpost.carrier_apis a where a.code = gate.api_code;
+  select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = gate.api_code;
+  select * into strict v_budget from bookpost_private.budgets b where b.api_code = gate.api_code;
+
+  spacing := coalesce((v_api.call_window + bookpost_private.call_slack(v_api.call_window)) / v_api.calls_per_window, interval '0');
+  next_call_at := greatest(v_now, v_budget.next_call_at);
+  allowance := 0;
+  v_day_start := date_trunc('day', v_now at time zone v_api.day_time_zone);
+
+  if not exists (select from bookpost_private.workers w where w.api_fingerprints ? gate.api_code) then
+    reason := 'not_configured';
+  elsif v_budget.parked_at is not null then
+    reason := 'parked';
+  elsif v_budget.not_before > v_now then
+    reason := 'not_before';
+    until := v_budget.not_before;
+  elsif v_circuit.state = 'open' and v_circuit.open_until > v_now then
+    reason := 'circuit_open';
+    until := v_circuit.open_until;
+  elsif v_circuit.state = 'half_open' and v_circuit.probe_until > v_now then
+    reason := 'circuit_half_open';
+    until := v_circuit.probe_until;
+  elsif v_api.calls_per_day is not null and v_budget.day = v_day_start::date and v_budget.day_calls >= v_api.calls_per_day then
+    reason := 'no_budget';
+    until := (v_day_start + interval '1 day') at time zone v_api.day_time_zone;
+  elsif v_circuit.state <> 'closed' then
+    allowance := 1;
+    reason := 'probe';
+  else
+    allowance := least(
+      -- A tick's work at most; the next tick is a minute away.
+      100000,
+      v_api.calls_per_day - case when v_budget.day = v_day_start::date then v_budget.day_calls else 0 end,
+      case when spacing > '0' then greatest(1, floor(extract(epoch from interval '1 minute') / extract(epoch from spacing))::integer) end
+    );
+  end if;
+  return next;
+end;
+$$;
+
+comment on function bookpost_private.gate(text) is
+  'How many lookups of an API may be dispatched for the coming minute; 0 with the reason and its end, 1 with reason probe when a cooldown has passed.';
+
+-- Puts one job for each due parcel into the queue. Nothing is remembered here: what is due is a column,
+-- what is queued is the queue, so a dispatch that dies half-way loses nothing.
+create function bookpost_private.dispatch() returns table (api_code text, reason text, dispatched integer)
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_gate record;
+  v_now timestamptz := clock_timestamp();
+  v_seen_at timestamptz;
+  v_seen_id uuid;
+  v_seen integer;
+  v_specs graphile_worker.job_spec[];
+  -- Chosen: small enough to keep memory flat, large enough that 100,000 due books take a handful of rounds.
+  v_chunk constant integer := 5000;
+begin
+  -- One dispatcher at a time; a second one returns at once with nothing, for the first is doing its work.
+  if not pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('bookpost.dispatch')) then
+    return;
+  end if;
+
+  perform bookpost_private.sweep();
+  perform bookpost_private.quarantine_failed_parcels();
+
+  for v_gate in
+    select a.code, g.*
+    from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) g
+    order by a.code
+  loop
+    api_code := v_gate.code;
+    reason := v_gate.reason;
+    dispatched := 0;
+    v_seen_at := '-infinity';
+    v_seen_id := '00000000-0000-0000-0000-000000000000';
+
+    while dispatched < v_gate.allowance loop
+      with due as (
+        select c.parcel_id, c.next_check_at
+        from bookpost_private.checks c
+        where c.api_code = v_gate.code and c.next_check_at <= v_now
+          and (c.next_check_at, c.parcel_id) > (v_seen_at, v_seen_id)
+        order by c.next_check_at, c.parcel_id
+        limit v_chunk
+      ),
+      fresh as (
+        select d.parcel_id, row_number() over (order by d.next_check_at, d.parcel_id) + dispatched as place
+        from due d
+        where not exists (
+            select from graphile_worker.jobs j
+            where j.key = 'parcel:' || d.parcel_id and (j.attempts < j.max_attempts or j.locked_at is not null)
+          )
+          and not exists (select from bookpost_private.leases l where l.parcel_id = d.parcel_id)
+      ),
+      chosen as (
+        select f.parcel_id, f.place from fresh f where f.place <= v_gate.allowance
+      )
+      select
+        (select count(*) from due),
+        (select d.next_check_at from due d order by d.next_check_at desc, d.parcel_id desc limit 1),
+        (select d.parcel_id from due d order by d.next_check_at desc, d.parcel_id desc limit 1),
+        (
+          select array_agg((
+            'track_book', json_build_object('parcelId', c.parcel_id), null,
+            v_gate.next_call_at + v_gate.spacing * (c.place - 1), 3, 'parcel:' || c.parcel_id, null, null
+          )::graphile_worker.job_spec order by c.place)
+          from chosen c
+        )
+      into v_seen, v_seen_at, v_seen_id, v_specs;
+
+      if v_specs is not null then
+        perform graphile_worker.add_jobs(v_specs);
+        dispatched := dispatched + array_length(v_specs, 1);
+      end if;
+      exit when v_seen < v_chunk;
+    end loop;
+    return next;
+  end loop;
+end;
+$$;
+
+comment on function bookpost_private.dispatch() is
+  'Queues one track_book job for each due parcel whose API may be asked, spread over the coming minute at the API''s pace. One row per API: how many, and the reason where it was held back. No rows: another dispatch is running. Does not commit.';
+
+-- Asks for permission to look up some parcels. Answers one row for each id.
+create function bookpost_private.acquire_lookups(parcel_ids uuid[], worker_id text)
+returns table (
+  parcel_id uuid, verdict text, retry_at timestamptz,
+  lookup_id uuid, api_code text, carrier_code text, tracking_number text, is_probe boolean,
+  wait_ms integer, use_within_ms integer
+)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_locked uuid[];
+  v_ready uuid[];
+  v_api bookpost.carrier_apis;
+  v_budget bookpost_private.budgets;
+  v_circuit bookpost.carrier_circuits;
+  v_gate record;
+  v_code text;
+  v_now timestamptz;
+  v_day date;
+  v_grant integer;
+  v_generation integer;
+  v_id uuid;
+  v_probe_id uuid;
+  v_call_at timestamptz;
+  v_in_flight integer;
+  v_refusal text;
+  v_until timestamptz;
+  -- Chosen: a permit may lie this far in the future; longer and the job would hold its slot for nothing.
+  v_horizon constant interval := '5 seconds';
+begin
+  -- skip locked: whoever holds it is acquiring or recording this parcel now; to us it is busy.
+  select coalesce(array_agg(c.parcel_id), '{}') into v_locked
+  from (
+    select k.parcel_id from bookpost_private.checks k
+    where k.parcel_id = any (acquire_lookups.parcel_ids)
+    order by k.parcel_id
+    for no key update skip locked
+  ) c;
+
+  -- A second statement, so that a lease committed while we waited for nothing is seen.
+  for parcel_id, verdict, retry_at in
+    select
+      i.id,
+      case
+        when k.parcel_id is null then 'gone'
+        when not (i.id = any (v_locked)) then 'busy'
+        when exists (select from bookpost_private.leases l where l.parcel_id = i.id) then 'busy'
+        when k.pause_reason is not null then k.pause_reason
+        else 'not_due'
+      end,
+      k.next_check_at
+    from unnest(acquire_lookups.parcel_ids) i (id)
+    left join bookpost_private.checks k on k.parcel_id = i.id
+    where k.parcel_id is null
+      or not (i.id = any (v_locked))
+      or k.next_check_at is null
+      or k.next_check_at > clock_timestamp()
+      or exists (select from bookpost_private.leases l where l.parcel_id = i.id)
+  loop
+    v_locked := array_remove(v_locked, parcel_id);
+    return next;
+  end loop;
+
+  -- All budgets before any circuit. Rivals for them wait here for our commit, and then count with it.
+  perform 1
+  from bookpost_private.budgets b
+  where b.api_code in (select k.api_code from bookpost_private.checks k where k.parcel_id = any (v_locked))
+  order by b.api_code
+  for no key update;
+
+  for v_code in
+    select distinct k.api_code from bookpost_private.checks k where k.parcel_id = any (v_locked) order by k.api_code
+  loop
+    select * into strict v_budget from bookpost_private.budgets b where b.api_code = v_code;
+    v_now := clock_timestamp();
+    select * into strict v_api from bookpost.carrier_apis a where a.code = v_code;
+    select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = v_code;
+    select * into strict v_gate from bookpost_private.gate(v_code) g;
+    select array_agg(k.parcel_id order by k.next_check_at, k.parcel_id) into v_ready
+    from bookpost_private.checks k where k.parcel_id = any (v_locked) and k.api_code = v_code;
+    select count(*) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
+
+    v_day := (v_now at time zone v_api.day_time_zone)::date;
+    if v_budget.day <> v_day then
+      v_budget.day := v_day;
+      v_budget.day_calls := 0;
+    end if;
+    v_grant := 0;
+    v_generation := v_circuit.generation;
+    v_probe_id := null;
+    v_refusal := null;
+    -- A worker that asks has credentials; that its first beat is not in yet must not stop it.
+    if v_gate.allowance = 0 and v_gate.reason <> 'not_configured' then
+      v_refusal := v_gate.reason;
+      v_until := v_gate.until;
+    elsif v_circuit.state <> 'closed' then
+      v_id := gen_random_uuid();
+      v_generation := bookpost_private.claim_probe(v_code, v_id);
+      if v_generation is null then
+        v_refusal := 'circuit_half_open';
+        v_until := v_now + v_api.lease_duration;
+      else
+        v_probe_id := v_id;
+      end if;
+    end if;
+
+    for i in 1 .. array_length(v_ready, 1) loop
+      parcel_id := v_ready[i];
+      api_code := v_code;
+      lookup_id := null;
+      carrier_code := null;
+      tracking_number := null;
+      is_probe := v_probe_id is not null;
+      wait_ms := null;
+      use_within_ms := null;
+      v_call_at := greatest(v_now, v_budget.next_call_at);
+
+      if v_refusal is null and v_probe_id is not null and v_grant = 1 then
+        v_refusal := 'circuit_half_open';
+        v_until := v_now + v_api.lease_duration;
+      elsif v_refusal is null and v_in_flight + v_grant >= v_api.calls_in_flight then
+        v_refusal := 'no_budget';
+        -- Someone will have come back by then.
+        v_until := v_now + interval '1 second';
+      elsif v_refusal is null and v_budget.day_calls >= v_api.calls_per_day then
+        v_refusal := 'no_budget';
+        v_until := ((v_day + 1)::timestamp) at time zone v_api.day_time_zone;
+      elsif v_refusal is null and v_call_at > v_now + v_horizon then
+        v_refusal := 'no_budget';
+        v_until := v_call_at;
+      end if;
+
+      if v_refusal is not null then
+        verdict := v_refusal;
+        retry_at := v_until;
+        is_probe := false;
+        return next;
+        -- Later ones queue up behind, at the API's pace.
+        if v_refusal = 'no_budget' and v_gate.spacing > '0' then
+          v_until := v_until + v_gate.spacing;
+        end if;
+        continue;
+      end if;
+
+      verdict := 'permit';
+      retry_at := null;
+      lookup_id := coalesce(v_probe_id, gen_random_uuid());
+      select p.carrier_code, p.tracking_number into carrier_code, tracking_number
+      from bookpost.parcels p where p.id = v_ready[i];
+      insert into bookpost_private.leases
+        (parcel_id, lookup_id, api_code, generation, is_probe, worker_id, started_at, lease_until)
+      values (
+        v_ready[i], lookup_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
+        v_now, v_call_at + v_api.lease_duration
+      );
+      wait_ms := greatest(0, ceil(extract(epoch from v_call_at - v_now) * 1000))::integer;
+      use_within_ms := (extract(epoch from coalesce(bookpost_private.call_slack(v_api.call_window), v_api.lease_duration / 2)) * 1000)::integer;
+      v_grant := v_grant + 1;
+      v_budget.day_calls := v_budget.day_calls + 1;
+      if v_gate.spacing > '0' then
+        v_budget.next_call_at := v_call_at + v_gate.spacing;
+      end if;
+      return next;
+    end loop;
+
+    if v_grant > 0 then
+      update bookpost_private.budgets b
+      set day = v_budget.day, day_calls = v_budget.day_calls, next_call_at = v_budget.next_call_at
+      where b.api_code = v_code;
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function bookpost_private.acquire_lookups(uuid[], text) is
+  'For each parcel a permit (with the lookup''s id, when to call and within how long) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. Does not commit; commit before calling the carrier.';
+
+-- A permit that was not used goes back: the parcel stays due, the day's count is given back.
+create function bookpost_private.release_lookups(lookup_ids uuid[], reason text) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_lease record;
+  v_count integer := 0;
+begin
+  perform 1
+  from bookpost_private.checks c
+  where c.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (lookup_ids))
+  order by c.parcel_id
+  for no key update;
+
+  for v_lease in
+    with gone as (
+      delete from bookpost_private.leases l where l.lookup_id = any (lookup_ids)
+      returning l.api_code, l.started_at, l.lookup_id, l.is_probe
+    )
+    select g.api_code, count(*) as released, min(g.started_at) as started_at, (array_agg(g.lookup_id) filter (where g.is_probe))[1] as probe_id
+    from gone g group by g.api_code order by g.api_code
+  loop
+    update bookpost_private.budgets b set day_calls = greatest(0, b.day_calls - v_lease.released)
+    from bookpost.carrier_apis a
+    where b.api_code = v_lease.api_code and a.code = b.api_code
+      and b.day = (v_lease.started_at at time zone a.day_time_zone)::date;
+    if v_lease.probe_id is not null then
+      perform bookpost_private.release_probe(v_lease.api_code, v_lease.probe_id, 'the probe was not sent: ' || release_lookups.reason);
+    end if;
+    v_count := v_count + v_lease.released;
+  end loop;
+  return v_count;
+end;
+$$;
+
+comment on function bookpost_private.release_lookups(uuid[], text) is
+  'Gives back permits under which no request went out. Returns how many were still held. Does not commit.';

@@ -1,0 +1,278 @@
+--! Previous: sha1:0aed71d088657b7e5cb3c77960355b2e25666ec1
+--! Hash: sha1:634ebac8b79ed8b7654fbbc4b3191a781b69cc71
+--! Message: record
+
+-- Writing down how lookups ended: one commit for everything learnt.
+
+create type bookpost_private.lookup_report as (
+  -- What the worker sends.
+  lookup_id uuid,
+  outcome text,
+  error_code text,
+  error_message text,
+  retry_after_ms double precision,
+  is_api_wide boolean,
+  calls jsonb,
+  body text,
+  digest text,
+  status text,
+  raw_status text,
+  raw_text text,
+  is_return boolean,
+  estimated_from timestamp,
+  estimated_until timestamp,
+  estimated_time_zone text,
+  is_estimate_a_date boolean,
+  signed_by text,
+  tracking_url text,
+  events jsonb,
+  -- What its lease adds.
+  parcel_id uuid,
+  api_code text,
+  generation integer,
+  is_probe boolean,
+  worker_id text,
+  started_at timestamptz
+);
+
+comment on type bookpost_private.lookup_report is
+  'The end of one lookup. outcome: found, or a word of lookup_outcomes; is_api_wide: a refusal that concerns our credentials, not this parcel; calls: [{kind, http_status, age_ms, duration_ms}]; events: the columns of tracking_events.';
+
+create function bookpost_private.record_lookups(reports jsonb, worker_id text)
+returns table (lookup_id uuid, parcel_id uuid, outcome text, status text, previous_status text)
+language plpgsql
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := clock_timestamp();
+  v_ids uuid[];
+  v_leases bookpost_private.leases[];
+  v_work bookpost_private.lookup_report[];
+  v_stale integer;
+  v_api record;
+  v_previous jsonb;
+begin
+  select coalesce(array_agg((r ->> 'lookup_id')::uuid), '{}') into v_ids from jsonb_array_elements(reports) r;
+
+  -- 1. Checks, in one order everywhere. A rival holds them only for its own short transaction.
+  perform 1
+  from bookpost_private.checks c
+  where c.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (v_ids))
+  order by c.parcel_id
+  for no key update;
+
+  -- 2. The fence: a lookup without its lease is stale and changes nothing.
+  with gone as (
+    delete from bookpost_private.leases l where l.lookup_id = any (v_ids) returning l.*
+  )
+  select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
+
+  v_stale := coalesce(array_length(v_ids, 1), 0) - coalesce(array_length(v_leases, 1), 0);
+  if v_stale > 0 then
+    update bookpost_private.workers w set stale_results = w.stale_results + v_stale where w.id = record_lookups.worker_id;
+  end if;
+  if v_leases = '{}' then
+    return;
+  end if;
+
+  select array_agg(
+    jsonb_populate_record(
+      jsonb_populate_record(jsonb_populate_record(null::bookpost_private.lookup_report, to_jsonb(l)), r.report),
+      jsonb_build_object('outcome', case
+        when r.report ->> 'outcome' <> 'found' then r.report ->> 'outcome'
+        when r.report ->> 'digest' = c.digest then 'unchanged'
+        else 'updated'
+      end)
+    ) order by r.place
+  ) into v_work
+  from jsonb_array_elements(reports) with ordinality r (report, place)
+  join unnest(v_leases) l on l.lookup_id = (r.report ->> 'lookup_id')::uuid
+  join bookpost_private.checks c on c.parcel_id = l.parcel_id;
+
+  select jsonb_object_agg(p.id, p.status) into v_previous
+  from bookpost.parcels p join unnest(v_leases) l on l.parcel_id = p.id;
+
+  -- 3. The scans. Seen again, a scan keeps its row; only its place may move later, to where the fullest history puts it.
+  insert into bookpost.tracking_events as e
+    (parcel_id, identity, occurred_at, local_time, time_zone, is_date_only, raw_time, status, raw_code, is_code_listed,
+     description, location, country_code, reason_code, is_action_required, sort_at, sort_rank)
+  select w.parcel_id, n.identity, n.occurred_at, n.local_time, n.time_zone, n.is_date_only, n.raw_time, n.status, n.raw_code,
+    n.is_code_listed, n.description, n.location, n.country_code, n.reason_code, n.is_action_required, n.sort_at, n.sort_rank
+  from unnest(v_work) w
+  cross join lateral jsonb_to_recordset(w.events) n (
+    identity text, occurred_at timestamptz, local_time timestamp, time_zone text, is_date_only boolean, raw_time text,
+    status text, raw_code text, is_code_listed boolean, description text, location text, country_code text,
+    reason_code text, is_action_required boolean, sort_at timestamptz, sort_rank smallint
+  )
+  where w.outcome = 'updated'
+  on conflict (parcel_id, identity) do update
+    set sort_at = excluded.sort_at, sort_rank = excluded.sort_rank
+    where (excluded.sort_at, excluded.sort_rank) > (e.sort_at, e.sort_rank);
+
+  -- 4. The status, and who is told of it.
+  with target as (
+    select w.*, p.status as old_status, p.is_return or coalesce(w.is_return, false) as returns, f.status as new_status,
+      f.reason_code, f.is_action_required, f.delivered_at, f.delivered_local_time, f.delivered_time_zone
+    from unnest(v_work) w
+    join bookpost.parcels p on p.id = w.parcel_id
+    cross join lateral bookpost_private.fold_status(w.parcel_id, p.is_return or coalesce(w.is_return, false), w.status) f
+    where w.outcome = 'updated'
+  ),
+  changed as (
+    update bookpost.parcels p set
+      status = t.new_status,
+      status_version = p.status_version + (p.status <> t.new_status)::integer,
+      status_changed_at = case when p.status <> t.new_status then v_now else p.status_changed_at end,
+      raw_status = t.raw_status,
+      raw_text = t.raw_text,
+      reason_code = t.reason_code,
+      is_action_required = t.is_action_required,
+      is_return = t.returns,
+      estimated_from = coalesce(t.estimated_from, p.estimated_from),
+      estimated_until = coalesce(t.estimated_until, p.estimated_until),
+      estimated_time_zone = case when t.estimated_from is null then p.estimated_time_zone else t.estimated_time_zone end,
+      is_estimate_a_date = case when t.estimated_from is null then p.is_estimate_a_date else t.is_estimate_a_date end,
+      delivered_at = t.delivered_at,
+      delivered_local_time = t.delivered_local_time,
+      delivered_time_zone = t.delivered_time_zone,
+      signed_by = coalesce(t.signed_by, p.signed_by),
+      tracking_url = coalesce(t.tracking_url, p.tracking_url)
+    from target t
+    where p.id = t.parcel_id
+    returning p.id, p.status, p.status_version, t.old_status
+  )
+  insert into bookpost.notifications (user_id, book_id, parcel_id, status, status_version)
+  select b.owner_id, b.book_id, c.id, c.status, c.status_version
+  from changed c
+  join bookpost.parcel_statuses s on s.status = c.status and s.is_told
+  join bookpost.parcel_books b on b.parcel_id = c.id and b.stopped_at is null
+  where c.status <> c.old_status
+  -- Told already: impossible while versions only grow; if it happens, telling twice is the greater evil.
+  on conflict on constraint notifications_one_per_status_version do nothing;
+
+  update bookpost.parcel_books b set first_synced_at = v_now
+  from unnest(v_work) w
+  where b.parcel_id = w.parcel_id and b.first_synced_at is null and w.outcome in ('updated', 'unchanged');
+
+  -- 5. When to look again.
+  update bookpost_private.checks c set
+    last_looked_at = v_now,
+    last_outcome = n.outcome,
+    last_error = n.error,
+    last_answered_at = case when n.effect = 'success' then v_now else c.last_answered_at end,
+    last_changed_at = case when n.outcome = 'updated' then v_now else c.last_changed_at end,
+    digest = case when n.outcome = 'updated' then n.digest else c.digest end,
+    unchanged_count = n.unchanged_count,
+    failure_count = n.failure_count,
+    next_check_at = v_now + greatest(
+      -- A tenth either way, so that parcels that began together do not stay together.
+      n.wait * (0.9 + random() * 0.2),
+      case when n.was_asked and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
+      case when n.effect = 'failure' then make_interval(secs => least(n.retry_after_ms, 86400000) / 1000.0) else interval '0' end
+    )
+  from (
+    select q.*, bookpost_private.next_check_interval(q.outcome, q.status, q.unchanged_count, q.failure_count) as base_wait,
+      case
+        when q.is_api_wide then interval '0'
+        else bookpost_private.next_check_interval(q.outcome, q.status, q.unchanged_count, q.failure_count)
+      end as wait
+    from (
+      select w.parcel_id, w.outcome, w.digest, w.is_api_wide, w.retry_after_ms, p.status, o.circuit_effect as effect,
+        a.min_check_interval, jsonb_array_length(w.calls) > 0 as was_asked,
+        left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
+        case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
+        case when o.circuit_effect = 'success' then 0 else k.failure_count + 1 end as failure_count
+      from unnest(v_work) w
+      join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
+      join bookpost.carrier_apis a on a.code = w.api_code
+      join bookpost.parcels p on p.id = w.parcel_id
+      join bookpost_private.checks k on k.parcel_id = w.parcel_id
+    ) q
+  ) n
+  where c.parcel_id = n.parcel_id;
+
+  perform bookpost_private.close_finished_parcels(array(select w.parcel_id from unnest(v_work) w where w.outcome in ('updated', 'unchanged')));
+
+  -- 6. Budgets, only where there is something to write: calls beyond the one the permit paid for, or none at all; waiting; parking.
+  for v_api in
+    select w.api_code, a.day_time_zone,
+      sum(jsonb_array_length(w.calls) - 1) as extra_calls,
+      max(case
+        when w.outcome = 'rate_limited' then
+          -- 1 minute where the carrier named no time (chosen); between a second and a day where it did.
+          v_now + make_interval(secs => coalesce(greatest(1000, least(w.retry_after_ms, 86400000)), 60000) / 1000.0)
+        when w.outcome = 'out_of_quota' then coalesce(
+          v_now + make_interval(secs => greatest(1000, least(w.retry_after_ms, 86400000)) / 1000.0),
+          (((v_now at time zone a.day_time_zone)::date + 1)::timestamp) at time zone a.day_time_zone
+        )
+      end) as not_before,
+      max(w.outcome) filter (where w.outcome in ('rate_limited', 'out_of_quota')) as wait_reason,
+      max(coalesce(w.error_code, 'REJECTED')) filter (where w.outcome = 'rejected' and w.is_api_wide) as parked_reason
+    from unnest(v_work) w
+    join bookpost.carrier_apis a on a.code = w.api_code
+    group by w.api_code, a.day_time_zone
+    order by w.api_code
+  loop
+    continue when v_api.extra_calls = 0 and v_api.not_before is null and v_api.parked_reason is null;
+    update bookpost_private.budgets b set
+      day_calls = case
+        when b.day = (v_now at time zone v_api.day_time_zone)::date then greatest(0, b.day_calls + v_api.extra_calls)
+        else b.day_calls
+      end,
+      not_before = case when v_api.not_before > coalesce(b.not_before, '-infinity') then v_api.not_before else b.not_before end,
+      not_before_reason = case when v_api.not_before > coalesce(b.not_before, '-infinity') then v_api.wait_reason else b.not_before_reason end,
+      parked_at = case when v_api.parked_reason is not null then v_now else b.parked_at end,
+      parked_reason = coalesce(v_api.parked_reason, b.parked_reason),
+      parked_fingerprint = case
+        when v_api.parked_reason is not null then
+          (select w.api_fingerprints ->> b.api_code from bookpost_private.workers w where w.id = record_lookups.worker_id)
+        else b.parked_fingerprint
+      end
+    where b.api_code = v_api.api_code;
+  end loop;
+
+  -- 7. Circuits.
+  for v_api in
+    select w.api_code, array_agg(w.lookup_id order by w.place) as ids, array_agg(w.generation order by w.place) as generations,
+      array_agg(o.circuit_effect order by w.place) as effects,
+      array_agg(coalesce(w.error_code, w.outcome) order by w.place) as reasons
+    from unnest(v_work) with ordinality w (
+      lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
+      is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
+      parcel_id, api_code, generation, is_probe, worker_id, started_at, place
+    )
+    join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
+    group by w.api_code
+    order by w.api_code
+  loop
+    perform bookpost_private.report_to_circuit(v_api.api_code, v_api.ids, v_api.generations, v_api.effects, v_api.reasons);
+  end loop;
+
+  -- 8. The ledger and the evidence.
+  insert into bookpost_private.lookups
+    (id, parcel_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
+  select w.lookup_id, w.parcel_id, w.api_code, w.generation, w.is_probe, w.worker_id, w.started_at, v_now,
+    w.outcome, w.error_code, left(w.error_message, 500), jsonb_array_length(w.calls)
+  from unnest(v_work) w;
+
+  insert into bookpost_private.carrier_calls (lookup_id, api_code, kind, http_status, called_at, duration)
+  select w.lookup_id, w.api_code, n.kind, n.http_status,
+    v_now - make_interval(secs => n.age_ms / 1000.0), make_interval(secs => n.duration_ms / 1000.0)
+  from unnest(v_work) w
+  cross join lateral jsonb_to_recordset(w.calls) n (kind text, http_status integer, age_ms double precision, duration_ms double precision);
+
+  insert into bookpost_private.carrier_answers (lookup_id, parcel_id, api_code, received_at, digest, body)
+  select w.lookup_id, w.parcel_id, w.api_code, v_now, w.digest, w.body
+  from unnest(v_work) w
+  where w.body is not null and w.outcome in ('updated', 'malformed', 'rejected');
+
+  return query
+  select w.lookup_id, w.parcel_id, w.outcome, p.status, v_previous ->> (w.parcel_id::text)
+  from unnest(v_work) w
+  join bookpost.parcels p on p.id = w.parcel_id;
+end;
+$$;
+
+comment on function bookpost_private.record_lookups(jsonb, text) is
+  'Writes everything learnt by some lookups: scans, status, notifications, next look, budget, circuit, ledger. reports: a JSON array of lookup_report, in the order in which they finished. One row back for each that counted; a missing one was stale and changed nothing. One bad row fails the whole batch (SQLSTATE class 22 or 23): send its halves. Does not commit.';

@@ -1,0 +1,273 @@
+--! Previous: sha1:634ebac8b79ed8b7654fbbc4b3191a781b69cc71
+--! Hash: sha1:6c318254d91d06414af3a47e9524278228a89d62
+--! Message: tracking
+
+-- What an app and people do: track a book, ask for a look now, stop.
+
+create function bookpost_private.default_owner() returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_id uuid;
+begin
+  -- A second caller finds the first one's row.
+  insert into bookpost.users (app_user_id, name) values ('local', 'Local user') on conflict (app_user_id) do nothing;
+  select u.id into strict v_id from bookpost.users u where u.app_user_id = 'local';
+  return v_id;
+end;
+$$;
+
+comment on function bookpost_private.default_owner() is
+  'Whose book it is when nobody is named: the one person of a bookpost without an app (app_user_id local).';
+
+create function bookpost.track_book(
+  title text,
+  carrier text,
+  tracking_number text,
+  author text default null,
+  owner uuid default null,
+  declared_value numeric default null,
+  declared_currency text default null,
+  app_book_id text default null,
+  tracking_url text default null
+) returns bookpost.books
+language plpgsql security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_number text := bookpost.normalize_tracking_number(track_book.tracking_number);
+  v_carrier bookpost.carriers;
+  v_owner uuid;
+  v_parcel_id uuid;
+  v_book bookpost.books;
+begin
+  if coalesce(track_book.title, '') !~ '[^[:space:]]' then
+    raise exception 'A book needs a title.' using errcode = 'BP400';
+  end if;
+  select * into v_carrier from bookpost.carriers c where c.code = track_book.carrier;
+  if not found then
+    raise exception 'There is no carrier "%". Say which one: it is never guessed from the number.', coalesce(track_book.carrier, '')
+      using errcode = 'BP400', hint = (select 'Known carriers: ' || string_agg(c.code, ', ' order by c.code) from bookpost.carriers c);
+  end if;
+  if v_number is null or v_number collate "C" !~ '^[A-Z0-9]{4,40}$' then
+    raise exception 'A tracking number has 4 to 40 letters and digits; "%" has not.', left(coalesce(track_book.tracking_number, ''), 60)
+      using errcode = 'BP400';
+  end if;
+  if track_book.owner is not null and not exists (select from bookpost.users u where u.id = track_book.owner) then
+    raise exception 'There is no user %.', track_book.owner using errcode = 'BP404';
+  end if;
+  v_owner := coalesce(track_book.owner, bookpost_private.default_owner());
+
+  -- One parcel for all who track this number. The loop ends: each round either inserts, or locks the live one,
+  -- or finds that it was closed in between.
+  loop
+    insert into bookpost.parcels (carrier_code, tracking_number, tracking_url)
+    values (v_carrier.code, v_number, track_book.tracking_url)
+    -- A second caller waits for the first and then joins its parcel.
+    on conflict (carrier_code, tracking_number) where closed_at is null do nothing
+    returning id into v_parcel_id;
+    if found then
+      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason)
+      values (
+        v_parcel_id, v_carrier.api_code,
+        case when v_carrier.api_code is not null then clock_timestamp() end,
+        case when v_carrier.api_code is null then 'no_api' end
+      );
+      exit;
+    end if;
+    select c.parcel_id into v_parcel_id
+    from bookpost_private.checks c
+    join bookpost.parcels p on p.id = c.parcel_id
+    where p.carrier_code = v_carrier.code and p.tracking_number = v_number and p.closed_at is null
+    -- Waits for whoever may be closing it.
+    for no key update of c;
+    exit when found and exists (select from bookpost.parcels p where p.id = v_parcel_id and p.closed_at is null);
+  end loop;
+
+  -- Asked twice, the same book: by the app's id, or else by title in the same parcel.
+  if track_book.app_book_id is not null then
+    insert into bookpost.books as b (owner_id, title, author, declared_value, declared_currency, app_book_id)
+    values (v_owner, track_book.title, track_book.author, track_book.declared_value, track_book.declared_currency, track_book.app_book_id)
+    on conflict on constraint books_app_book_id_is_unique_per_owner do update
+      set title = excluded.title,
+        author = coalesce(excluded.author, b.author),
+        declared_value = coalesce(excluded.declared_value, b.declared_value),
+        declared_currency = coalesce(excluded.declared_currency, b.declared_currency)
+    returning * into v_book;
+  else
+    select b.* into v_book
+    from bookpost.books b
+    join bookpost.parcel_books pb on pb.book_id = b.id and pb.parcel_id = v_parcel_id and pb.stopped_at is null
+    where b.owner_id = v_owner and b.title = track_book.title and b.app_book_id is null
+    limit 1;
+    if not found then
+      insert into bookpost.books (owner_id, title, author, declared_value, declared_currency)
+      values (v_owner, track_book.title, track_book.author, track_book.declared_value, track_book.declared_currency)
+      returning * into v_book;
+    end if;
+  end if;
+
+  insert into bookpost.parcel_books as pb (book_id, parcel_id, owner_id) values (v_book.id, v_parcel_id, v_owner)
+  on conflict (book_id, parcel_id) do update set stopped_at = null where pb.stopped_at is not null;
+
+  perform bookpost_private.wake_dispatch();
+  return v_book;
+end;
+$$;
+
+comment on function bookpost.track_book(text, text, text, text, uuid, numeric, text, text, text) is
+  'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). Asked again it returns the same book. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
+
+-- The parcel a book is in now: the live one, else the latest.
+create function bookpost_private.current_parcel(book uuid) returns uuid
+language sql stable
+set search_path = ''
+begin atomic
+  select pb.parcel_id
+  from bookpost.parcel_books pb
+  join bookpost.parcels p on p.id = pb.parcel_id
+  where pb.book_id = current_parcel.book
+  order by (pb.stopped_at is null and p.closed_at is null) desc, pb.started_at desc, pb.parcel_id
+  limit 1;
+end;
+
+create function bookpost.refresh_book(book uuid) returns bookpost.books
+language plpgsql security definer
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+  v_book bookpost.books;
+  v_parcel_id uuid;
+  v_check bookpost_private.checks;
+  v_parcel bookpost.parcels;
+begin
+  select b.* into v_book from bookpost.books b where b.id = refresh_book.book;
+  if not found then
+    raise exception 'There is no book %.', refresh_book.book using errcode = 'BP404';
+  end if;
+  v_parcel_id := bookpost_private.current_parcel(refresh_book.book);
+  -- Waits for a lookup that is being recorded; what we set then stands.
+  select c.* into v_check from bookpost_private.checks c where c.parcel_id = v_parcel_id for no key update;
+  if not found then
+    raise exception 'The book "%" is in no parcel.', v_book.title using errcode = 'BP400', hint = 'Track it first.';
+  end if;
+  select p.* into strict v_parcel from bookpost.parcels p where p.id = v_parcel_id;
+  if v_check.api_code is null then
+    raise exception 'Nobody can be asked about parcels of carrier "%": their status is set by people.', v_parcel.carrier_code
+      using errcode = 'BP400';
+  end if;
+
+  if v_parcel.closed_at is not null then
+    begin
+      update bookpost.parcels p set closed_at = null, closed_reason = null where p.id = v_parcel_id;
+    exception when unique_violation then
+      raise exception 'The number % is now that of a newer parcel; this one stays closed.', v_parcel.tracking_number
+        using errcode = 'BP409';
+    end;
+    update bookpost.parcel_books pb set stopped_at = null where pb.parcel_id = v_parcel_id and pb.book_id = refresh_book.book;
+  end if;
+
+  if v_check.pause_reason = 'quarantined' then
+    -- The job that failed for good would only set it aside again.
+    perform graphile_worker.remove_job('parcel:' || v_parcel_id);
+  end if;
+
+  update bookpost_private.checks c
+  set next_check_at = least(
+        c.next_check_at,
+        greatest(clock_timestamp(), c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code))
+      ),
+      pause_reason = null
+  where c.parcel_id = v_parcel_id;
+
+  perform bookpost_private.wake_dispatch();
+  return v_book;
+end;
+$$;
+
+comment on function bookpost.refresh_book(uuid) is
+  'Asks for a look now, within the carrier''s limits (min_check_interval), and opens a closed or set-aside parcel again. Raises BP404 for an unknown book, BP400 when nobody can be asked, BP409 when the number has passed to a newer parcel.';
+
+create function bookpost.stop_tracking(book uuid) returns bookpost.books
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+  v_book bookpost.books;
+begin
+  select b.* into v_book from bookpost.books b where b.id = stop_tracking.book;
+  if not found then
+    raise exception 'There is no book %.', stop_tracking.book using errcode = 'BP404';
+  end if;
+  -- The checks of its parcels first: the one lock order.
+  perform 1 from bookpost_private.checks c
+  where c.parcel_id in (select pb.parcel_id from bookpost.parcel_books pb where pb.book_id = stop_tracking.book)
+  order by c.parcel_id
+  for no key update;
+  update bookpost.parcel_books pb set stopped_at = clock_timestamp() where pb.book_id = stop_tracking.book and pb.stopped_at is null;
+  return v_book;
+end;
+$$;
+
+comment on function bookpost.stop_tracking(uuid) is
+  'Ends the tracking of a book for its owner; the parcel goes on while another book in it is tracked. Raises BP404 for an unknown book.';
+
+-- A parcel that nobody waits for any more is closed, whichever way the last relation ended.
+create function bookpost_private.tg_parcel_books__close_forsaken() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+  perform 1 from bookpost_private.checks c where c.parcel_id = OLD.parcel_id for no key update;
+  if not exists (select from bookpost.parcel_books pb where pb.parcel_id = OLD.parcel_id and pb.stopped_at is null) then
+    perform bookpost_private.close_parcel(OLD.parcel_id, 'stopped')
+    from bookpost.parcels p where p.id = OLD.parcel_id and p.closed_at is null;
+  end if;
+  return null;
+end;
+$$;
+
+create trigger _500_close_forsaken after delete or update of stopped_at on bookpost.parcel_books
+  for each row execute function bookpost_private.tg_parcel_books__close_forsaken();
+
+-- What people see of a parcel beyond its row.
+
+create function bookpost.parcels_tracking_page(parcel bookpost.parcels) returns text
+language sql stable
+set search_path = ''
+begin atomic
+  -- A number is letters and digits only (parcels_tracking_number_is_normalised): it needs no encoding.
+  select coalesce(parcel.tracking_url, replace(c.tracking_page, '{number}', parcel.tracking_number))
+  from bookpost.carriers c where c.code = parcel.carrier_code;
+end;
+comment on function bookpost.parcels_tracking_page(bookpost.parcels) is 'The carrier''s public page of this parcel.';
+
+create function bookpost.parcels_last_looked_at(parcel bookpost.parcels) returns timestamptz
+language sql stable security definer
+set search_path = ''
+begin atomic
+  select c.last_looked_at from bookpost_private.checks c where c.parcel_id = parcel.id;
+end;
+comment on function bookpost.parcels_last_looked_at(bookpost.parcels) is 'When the carrier was last asked.';
+
+create function bookpost.parcels_next_look_at(parcel bookpost.parcels) returns timestamptz
+language sql stable security definer
+set search_path = ''
+begin atomic
+  select c.next_check_at from bookpost_private.checks c where c.parcel_id = parcel.id;
+end;
+comment on function bookpost.parcels_next_look_at(bookpost.parcels) is 'When the carrier is asked next; null: not at all.';
+
+create function bookpost.parcels_did_last_look_work(parcel bookpost.parcels) returns boolean
+language sql stable security definer
+set search_path = ''
+begin atomic
+  select o.circuit_effect = 'success'
+  from bookpost_private.checks c join bookpost_private.lookup_outcomes o on o.outcome = c.last_outcome
+  where c.parcel_id = parcel.id;
+end;
+comment on function bookpost.parcels_did_last_look_work(bookpost.parcels) is
+  'Whether the carrier answered when it was last asked; null: not asked yet.';
