@@ -1,0 +1,33 @@
+import type {} from "graphile-worker";
+import { loadEnvFile, readConfig } from "./src/config.ts";
+import { apiPreset } from "./src/graphql/preset.ts";
+import { findEmbeddedPostgres } from "./src/ops/embeddedPostgres.ts";
+import { EMBEDDED_ROOT, PROJECT_ROOT } from "./src/ops/projectRoot.ts";
+import { workerPlugin } from "./src/ops/workerPlugin.ts";
+
+/** Read by `npm start`, by the stock `graphile-worker` command and by PostGraphile. */
+loadEnvFile(PROJECT_ROOT);
+const config = readConfig();
+const databaseUrl = config.databaseUrl ?? (await findEmbeddedPostgres(EMBEDDED_ROOT))?.url;
+
+const preset: GraphileConfig.Preset = {
+  extends: [apiPreset],
+  plugins: [workerPlugin(config)],
+  worker: {
+    ...(databaseUrl ? { connectionString: databaseUrl } : {}),
+    taskDirectory: `${PROJECT_ROOT}/tasks`,
+    crontabFile: `${PROJECT_ROOT}/crontab`,
+    fileExtensions: [".ts", ".js"],
+    concurrentJobs: config.concurrency,
+    maxPoolSize: 10,
+    // Measured: with either delay above 0 an ordinary stop can leave finished jobs locked.
+    completeJobBatchDelay: 0,
+    failJobBatchDelay: 0,
+    // As many jobs in hand as can run: one fetch feeds all slots.
+    localQueue: { size: config.concurrency },
+    // Lookups get this long to finish when we stop; then they are broken off and recorded as local.
+    gracefulShutdownAbortTimeout: 5_000,
+  },
+};
+
+export default preset;

@@ -1,0 +1,163 @@
+import { existsSync } from "node:fs";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Credentials } from "./carriers/carrier.ts";
+import { adapters } from "./carriers/registry.ts";
+import { UsageError } from "./errors.ts";
+import { Secret } from "./secret.ts";
+
+/** How one carrier's API is reached from this process. */
+export interface CarrierConfig {
+  readonly code: string;
+  readonly name: string;
+  readonly baseUrl: string;
+  /** Null while any is missing: the API is "not configured" here and is not asked. */
+  readonly credentials: Credentials | null;
+  /** Names of the environment variables that are not set. */
+  readonly missing: readonly string[];
+}
+
+/** What the environment says, checked once at start. Everything else in bookpost gets it handed in. */
+export interface Config {
+  /** The app's own Postgres; null means the embedded one under `.postgres/`. */
+  readonly databaseUrl: string | null;
+  /** The API's own login (bookpost_authenticator); null means the same as `databaseUrl`. */
+  readonly apiDatabaseUrl: string | null;
+  readonly host: string;
+  readonly port: number;
+  readonly isDevelopment: boolean;
+  /** Null: the API answers on loopback only, with the operator's view. */
+  readonly jwtSecret: Secret | null;
+  readonly smtpUrl: Secret | null;
+  /** Jobs one worker process runs at once. */
+  readonly concurrency: number;
+  readonly carriers: ReadonlyMap<string, CarrierConfig>;
+}
+
+const postgresUrl = z
+  .url({ protocol: /^postgres(ql)?$/ })
+  .describe("a connection string such as postgres://user:password@host:5432/database");
+
+const integerBetween = (low: number, high: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/)
+    .transform(Number)
+    .refine((n) => n >= low && n <= high)
+    .describe(`a whole number from ${low} to ${high}`);
+
+/** Variable → its check. `describe` is the way out, as a reader sees it. */
+const variables = {
+  DATABASE_URL: postgresUrl.optional(),
+  API_DATABASE_URL: postgresUrl.optional(),
+  HOST: z
+    .string()
+    .min(1)
+    .refine((host) => isIP(host) > 0 || /^[a-z0-9.-]+$/i.test(host))
+    .describe("an address or host name such as 127.0.0.1")
+    .default("127.0.0.1"),
+  PORT: integerBetween(0, 65_535).default(5678),
+  NODE_ENV: z
+    .enum(["development", "production", "test"])
+    .describe("development, production or test")
+    .default("development"),
+  // HS256 wants a key at least as long as its hash: 32 bytes (RFC 7518, section 3.2).
+  JWT_SECRET: z.string().min(32).describe("a secret of at least 32 characters").optional(),
+  SMTP_URL: z
+    .url({ protocol: /^smtps?$/ })
+    .describe("a mail server such as smtp://user:password@host:587")
+    .optional(),
+  // Chosen: ten lookups at once keep one process busy without crowding a pool of 13; the old system used 10 too.
+  BOOKPOST_CONCURRENCY: integerBetween(1, 500).default(10),
+};
+
+/** Values that would print a password: their errors name the variable only. */
+const SECRET_VARIABLES = new Set(["DATABASE_URL", "API_DATABASE_URL", "JWT_SECRET", "SMTP_URL"]);
+
+function readVariable<K extends keyof typeof variables>(
+  env: NodeJS.ProcessEnv,
+  name: K,
+): z.output<(typeof variables)[K]> {
+  const text = env[name] === "" ? undefined : env[name];
+  const schema = variables[name];
+  const parsed = schema.safeParse(text);
+  if (parsed.success) return parsed.data as z.output<(typeof variables)[K]>;
+  const value = SECRET_VARIABLES.has(name) ? "its value" : `"${text}"`;
+  throw new UsageError(
+    "BAD_ENVIRONMENT",
+    `${name} must be ${describe(schema)}; ${value} is not. Set it in the environment or in .env, or leave it out.`,
+  );
+}
+
+/** zod keeps a description on the schema it was put on; `.optional()` and `.default()` wrap that one. */
+function describe(schema: z.ZodType): string {
+  if (schema.description) return schema.description;
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+    return describe(schema.unwrap() as z.ZodType);
+  return "valid";
+}
+
+const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+/** Carriers are asked over https; plain http only on this machine, for a sandbox. */
+function readBaseUrl(env: NodeJS.ProcessEnv, name: string, fallback: string): string {
+  const text = env[name] || fallback;
+  const url = URL.parse(text);
+  const isSafe =
+    url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK.has(url.hostname));
+  if (url === null || !isSafe || url.username !== "" || url.search !== "" || url.hash !== "")
+    throw new UsageError(
+      "BAD_ENVIRONMENT",
+      `${name} must be an https address without user, query or fragment (http only for localhost); "${text}" is not.`,
+    );
+  return text.replace(/\/+$/, "");
+}
+
+function readCarriers(env: NodeJS.ProcessEnv): ReadonlyMap<string, CarrierConfig> {
+  const carriers = new Map<string, CarrierConfig>();
+  for (const adapter of adapters) {
+    const prefix = adapter.code.toUpperCase();
+    const suffixes = Object.keys(adapter.credentials);
+    const missing = suffixes.map((s) => `${prefix}_${s}`).filter((name) => !env[name]);
+    carriers.set(adapter.code, {
+      code: adapter.code,
+      name: adapter.name,
+      baseUrl: readBaseUrl(env, `${prefix}_BASE_URL`, adapter.baseUrl),
+      credentials:
+        missing.length > 0
+          ? null
+          : Object.fromEntries(suffixes.map((s) => [s, new Secret(env[`${prefix}_${s}`] ?? "")])),
+      missing,
+    });
+  }
+  return carriers;
+}
+
+/**
+ * Reads and checks the environment. The only reader of it.
+ * @throws UsageError naming the first variable that is wrong, and what it should be.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  return {
+    databaseUrl: readVariable(env, "DATABASE_URL") ?? null,
+    apiDatabaseUrl: readVariable(env, "API_DATABASE_URL") ?? null,
+    host: readVariable(env, "HOST"),
+    port: readVariable(env, "PORT"),
+    isDevelopment: readVariable(env, "NODE_ENV") !== "production",
+    jwtSecret: toSecret(readVariable(env, "JWT_SECRET")),
+    smtpUrl: toSecret(readVariable(env, "SMTP_URL")),
+    concurrency: readVariable(env, "BOOKPOST_CONCURRENCY"),
+    carriers: readCarriers(env),
+  };
+}
+
+function toSecret(text: string | undefined): Secret | null {
+  return text === undefined ? null : new Secret(text);
+}
+
+/** Adds what `.env` in `directory` says to the environment; what is set already stays. No file: nothing happens. */
+export function loadEnvFile(directory: string): void {
+  const path = join(directory, ".env");
+  if (existsSync(path)) process.loadEnvFile(path);
+}

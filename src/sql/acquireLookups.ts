@@ -1,0 +1,65 @@
+import type { Queryable } from "../db/withTransaction.ts";
+
+/** Why a parcel may not be looked up now; `retryAt` says until when, where that is known. */
+export type Refusal =
+  | "busy"
+  | "gone"
+  | "not_due"
+  | "closed"
+  | "no_api"
+  | "quarantined"
+  | "circuit_open"
+  | "circuit_half_open"
+  | "not_before"
+  | "no_budget"
+  | "parked";
+
+/** The right to one lookup. Call no sooner than `waitMs` after the answer came, and no later than `useWithinMs` after that. */
+export interface Permit {
+  readonly verdict: "permit";
+  readonly parcelId: string;
+  readonly lookupId: string;
+  readonly apiCode: string;
+  readonly trackingNumber: string;
+  readonly waitMs: number;
+  readonly useWithinMs: number;
+}
+
+export type Verdict =
+  | Permit
+  | { readonly verdict: Refusal; readonly parcelId: string; readonly retryAt: Date | null };
+
+/** Asks for permission to look up parcels: `bookpost_private.acquire_lookups`. One verdict for each id given, in that order. Commits. */
+export async function acquireLookups(
+  db: Queryable,
+  parcelIds: readonly string[],
+  workerId: string,
+): Promise<Verdict[]> {
+  const { rows } = await db.query<{
+    parcelId: string;
+    verdict: Verdict["verdict"];
+    retryAt: Date | null;
+    lookupId: string;
+    apiCode: string;
+    trackingNumber: string;
+    waitMs: number;
+    useWithinMs: number;
+  }>(
+    `select parcel_id as "parcelId", verdict, retry_at as "retryAt", lookup_id as "lookupId", api_code as "apiCode",
+       tracking_number as "trackingNumber", wait_ms as "waitMs", use_within_ms as "useWithinMs"
+     from bookpost_private.acquire_lookups($1, $2)`,
+    [[...new Set(parcelIds)], workerId],
+  );
+  const verdicts = new Map<string, Verdict>();
+  for (const { verdict, parcelId, retryAt, ...permit } of rows)
+    verdicts.set(
+      parcelId,
+      verdict === "permit" ? { verdict, parcelId, ...permit } : { verdict, parcelId, retryAt },
+    );
+  return parcelIds.map((parcelId) => {
+    const verdict = verdicts.get(parcelId);
+    // Asked for twice at once: the first caller has the permit, to the second the parcel is busy.
+    verdicts.delete(parcelId);
+    return verdict ?? { verdict: "busy", parcelId, retryAt: null };
+  });
+}

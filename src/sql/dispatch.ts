@@ -1,0 +1,16 @@
+import type { Queryable } from "../db/withTransaction.ts";
+
+export interface DispatchedApi {
+  readonly apiCode: string;
+  /** Why it was held back; null where it was not. */
+  readonly reason: string | null;
+  readonly dispatched: number;
+}
+
+/** Queues a job for each due parcel: `bookpost_private.dispatch`. Nothing comes back while another dispatch runs. Commits. */
+export async function dispatch(db: Queryable): Promise<DispatchedApi[]> {
+  const { rows } = await db.query<DispatchedApi>(
+    'select api_code as "apiCode", reason, dispatched from bookpost_private.dispatch()',
+  );
+  return rows;
+}

@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Queryable } from "../db/withTransaction.ts";
+import { type LookupReport, type RecordedLookup, recordLookups } from "../sql/recordLookups.ts";
+
+/** SQLSTATE classes by what to do: 22 and 23 are in the data; 40, 55, 57, 08 and a lost link pass. */
+const DATA_TROUBLE = /^(22|23)/;
+const PASSING_TROUBLE = /^(40|55|57|08|53|ECONN|EPIPE|ETIMEDOUT)/;
+/** Chosen: three tries, then the jobs fail and the queue tries again. */
+const TRIES = 3;
+
+/**
+ * Records a batch so that one bad row never costs its neighbours anything: a
+ * batch the database cannot take for its data is halved until the row is found,
+ * and that one is recorded as malformed, without what the carrier said.
+ * Trouble that passes (deadlock, restart, lost link) is tried again: a report
+ * that was recorded after all is stale the second time and changes nothing.
+ */
+export async function recordSafely(
+  db: Queryable,
+  reports: readonly LookupReport[],
+  workerId: string,
+): Promise<RecordedLookup[]> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await recordLookups(db, reports, workerId);
+    } catch (error) {
+      const code = String((error as { code?: unknown }).code ?? "");
+      if (DATA_TROUBLE.test(code)) return recordHalves(db, reports, workerId, code);
+      if (!PASSING_TROUBLE.test(code) || attempt === TRIES) throw error;
+      await sleep(attempt * (50 + Math.random() * 100));
+    }
+  }
+}
+
+async function recordHalves(
+  db: Queryable,
+  reports: readonly LookupReport[],
+  workerId: string,
+  code: string,
+): Promise<RecordedLookup[]> {
+  const [only] = reports;
+  if (reports.length === 1 && only) {
+    if (only.outcome === "malformed") throw new Error(`a lookup cannot be recorded: ${code}`);
+    const { lookup_id, calls } = only;
+    const bare: LookupReport = {
+      lookup_id,
+      outcome: "malformed",
+      error_code: "UNRECORDABLE",
+      error_message: `The answer holds what the database cannot take (${code}).`,
+      calls,
+    };
+    return recordSafely(db, [bare], workerId);
+  }
+  const middle = Math.ceil(reports.length / 2);
+  return [
+    ...(await recordSafely(db, reports.slice(0, middle), workerId)),
+    ...(await recordSafely(db, reports.slice(middle), workerId)),
+  ];
+}

@@ -1,0 +1,58 @@
+import type pg from "pg";
+import { type CarrierClient, createCarrierClient } from "../carriers/client.ts";
+import { adapters } from "../carriers/registry.ts";
+import type { CarrierConfig } from "../config.ts";
+import { BookpostError } from "../errors.ts";
+import { createTracker, type Tracker } from "./tracker.ts";
+
+/** What the tasks of one worker pool share. */
+export interface Runtime {
+  readonly pool: pg.Pool;
+  readonly tracker: Tracker;
+  /** Resolves once this worker has said that it is alive: from then on dispatch counts on its carriers. */
+  readonly ready: Promise<void>;
+}
+
+const runtimes = new Map<string, Runtime>();
+
+/**
+ * The runtime of the worker pool that runs a job (`job.locked_by`).
+ * @throws BookpostError when the worker was started without our config.
+ */
+export function runtimeOf(workerId: string | null): Runtime {
+  const runtime = runtimes.get(workerId ?? "");
+  if (runtime) return runtime;
+  throw new BookpostError(
+    "NO_RUNTIME",
+    "This worker was started without bookpost's plugin. Start it in the project's folder, with its graphile.config.ts.",
+  );
+}
+
+/** Opens the carriers that have credentials and makes the runtime known to the tasks; `close` undoes both. */
+export function openRuntime(options: {
+  readonly workerId: string;
+  readonly pool: pg.Pool;
+  readonly carriers: ReadonlyMap<string, CarrierConfig>;
+  readonly ready: Promise<void>;
+}): { close(): Promise<void> } {
+  const { workerId, pool, carriers, ready } = options;
+  const clients = new Map<string, CarrierClient>();
+  for (const adapter of adapters) {
+    const carrier = carriers.get(adapter.code);
+    if (carrier?.credentials)
+      clients.set(
+        adapter.code,
+        createCarrierClient(adapter, {
+          credentials: carrier.credentials,
+          baseUrl: carrier.baseUrl,
+        }),
+      );
+  }
+  runtimes.set(workerId, { pool, tracker: createTracker({ pool, workerId, clients }), ready });
+  return {
+    async close() {
+      runtimes.delete(workerId);
+      await Promise.allSettled([...clients.values()].map((client) => client.close()));
+    },
+  };
+}

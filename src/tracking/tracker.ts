@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type pg from "pg";
+import type { CarrierClient } from "../carriers/client.ts";
+import { acquireLookups, type Permit, type Refusal } from "../sql/acquireLookups.ts";
+import type { LookupReport, RecordedLookup } from "../sql/recordLookups.ts";
+import { releaseLookups } from "../sql/releaseLookups.ts";
+import { coalesce } from "./coalesce.ts";
+import { recordSafely } from "./recordSafely.ts";
+import { reportFrom } from "./reportFrom.ts";
+
+/** How an attempt to look up one parcel ended. */
+export type TrackingEnd =
+  | ({ readonly kind: "recorded" } & RecordedLookup)
+  /** Its lease had gone before the answer came; nothing was changed. */
+  | { readonly kind: "stale" }
+  /** No request went out. `retryAt`: until when the reason holds, where that is known. */
+  | {
+      readonly kind: "refused";
+      readonly reason: Refusal | "late" | "not_configured";
+      readonly retryAt: Date | null;
+    };
+
+export interface Tracker {
+  /**
+   * Looks up one parcel: acquire (commits), call the carrier (no transaction,
+   * no connection held), record (commits). Carrier trouble is an end, not an
+   * error; throws only when the database cannot be reached or on a bug.
+   */
+  lookUp(parcelId: string, signal: AbortSignal): Promise<TrackingEnd>;
+}
+
+/** Chosen: larger batches won nothing more in trials. */
+const MAX_BATCH = 100;
+
+export function createTracker(options: {
+  readonly pool: pg.Pool;
+  readonly workerId: string;
+  /** By API code; those that are not configured are missing. */
+  readonly clients: ReadonlyMap<string, CarrierClient>;
+}): Tracker {
+  const { pool, workerId, clients } = options;
+
+  const acquire = coalesce(async (parcelIds: readonly string[]) => {
+    const startedAt = performance.now();
+    const verdicts = await acquireLookups(pool, parcelIds, workerId);
+    const answeredAt = performance.now();
+    return verdicts.map((verdict) => ({ verdict, startedAt, answeredAt }));
+  }, MAX_BATCH);
+
+  const record = coalesce(async (reports: readonly LookupReport[]) => {
+    const recorded = await recordSafely(pool, reports, workerId);
+    const byId = new Map(recorded.map((r) => [r.lookupId, r]));
+    return reports.map((report) => byId.get(report.lookup_id) ?? null);
+  }, MAX_BATCH);
+
+  async function lookUp(parcelId: string, signal: AbortSignal): Promise<TrackingEnd> {
+    const { verdict, startedAt, answeredAt } = await acquire(parcelId);
+    if (verdict.verdict !== "permit")
+      return { kind: "refused", reason: verdict.verdict, retryAt: verdict.retryAt };
+    const permit: Permit = verdict;
+    let isReported = false;
+    try {
+      const client = clients.get(permit.apiCode);
+      if (!client) return { kind: "refused", reason: "not_configured", retryAt: null };
+      // The database granted it between these two moments: waiting from the later one is never
+      // too early, counting from the earlier one never too late, whatever the clocks say.
+      const callAt = answeredAt + permit.waitMs;
+      const callBefore = startedAt + permit.waitMs + permit.useWithinMs;
+      if (permit.waitMs > 0) await sleepUntil(callAt, signal);
+      if (performance.now() > callBefore || signal.aborted)
+        return { kind: "refused", reason: "late", retryAt: new Date() };
+
+      const result = await client.lookUp(permit.trackingNumber, { signal });
+      const recorded = await record(reportFrom(permit.lookupId, result, new Date()));
+      isReported = true;
+      return recorded ? { kind: "recorded", ...recorded } : { kind: "stale" };
+    } finally {
+      if (!isReported)
+        // If even this fails, the lease runs out by itself.
+        await releaseLookups(pool, [permit.lookupId], "not used").catch(() => {});
+    }
+  }
+
+  return { lookUp };
+}
+
+async function sleepUntil(at: number, signal: AbortSignal): Promise<void> {
+  // Timers may fire up to a millisecond early.
+  for (
+    let left = at - performance.now();
+    left > 0 && !signal.aborted;
+    left = at - performance.now()
+  )
+    await sleep(left + 1, undefined, { signal }).catch(() => {});
+}

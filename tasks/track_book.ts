@@ -1,0 +1,37 @@
+import type { Task } from "graphile-worker";
+import { snooze } from "../src/jobs/snooze.ts";
+import { trackBookPayload } from "../src/jobs/trackBookPayload.ts";
+import { runtimeOf } from "../src/tracking/runtime.ts";
+
+/** Chosen: a wait shorter than a dispatch interval is kept in the queue; a longer one is dispatch's business. */
+const LONGEST_SNOOZE_MS = 60_000;
+
+/** Asks the carrier about one parcel and writes down what it learns. Carrier trouble is an outcome, not a failed job. */
+const task: Task = async (payload, helpers) => {
+  const { parcelId } = trackBookPayload.parse(payload);
+  const runtime = runtimeOf(helpers.job.locked_by);
+  const signal = helpers.abortSignal ?? new AbortController().signal;
+  const end = await runtime.tracker.lookUp(parcelId, signal);
+
+  switch (end.kind) {
+    case "recorded":
+      if (end.status !== end.previousStatus)
+        helpers.logger.info(`parcel ${parcelId}: ${end.previousStatus} → ${end.status}`);
+      else helpers.logger.debug(`parcel ${parcelId}: ${end.outcome}`);
+      return;
+    case "stale":
+      helpers.logger.warn(`parcel ${parcelId}: the answer came too late and changed nothing`);
+      return;
+    case "refused": {
+      const waitMs = end.retryAt === null ? Infinity : end.retryAt.getTime() - Date.now();
+      const isShort = waitMs <= LONGEST_SNOOZE_MS;
+      if ((end.reason === "no_budget" || end.reason === "late") && isShort)
+        await snooze(helpers, end.retryAt ?? new Date());
+      return;
+    }
+    default:
+      end satisfies never;
+  }
+};
+
+export default task;

@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import type { Sandbox } from "../../src/sandbox/sandbox.ts";
+import type { TestDatabase } from "./database.ts";
+import { until } from "./until.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+/** A real worker: the stock command with our config, in a process of its own. */
+export interface WorkerProcess {
+  readonly child: ChildProcess;
+  /** Everything it has printed. */
+  output(): string;
+  /** Asks it to stop and waits until it has. */
+  stop(): Promise<void>;
+}
+
+/** The environment that points both carriers at a sandbox. */
+export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const api of ["ups", "dhl"]) {
+    const prefix = api.toUpperCase();
+    environment[`${prefix}_BASE_URL`] = sandbox.url(api);
+    for (const [suffix, text] of Object.entries(sandbox.credentials(api)))
+      environment[`${prefix}_${suffix}`] = text;
+  }
+  return environment;
+}
+
+/** Starts `graphile-worker` and waits until the database sees it alive. */
+export async function startWorkerProcess(
+  db: TestDatabase,
+  environment: Record<string, string>,
+): Promise<WorkerProcess> {
+  const child = spawn(process.execPath, [join(ROOT, "node_modules/graphile-worker/dist/cli.js")], {
+    cwd: ROOT,
+    env: {
+      PATH: process.env.PATH,
+      GRAPHILE_ENV: "test",
+      NODE_ENV: "test",
+      DATABASE_URL: db.url,
+      ...environment,
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  const keep = (chunk: Buffer) => {
+    output += chunk.toString();
+  };
+  child.stdout.on("data", keep);
+  child.stderr.on("data", keep);
+  const exited = once(child, "exit");
+  await until(`the worker is alive\n${output}`, async () => {
+    if (child.exitCode !== null)
+      throw new Error(`the worker ended with ${child.exitCode}:\n${output}`);
+    const { rows } = await db.pool.query(
+      "select from bookpost_private.workers where process_id = $1",
+      [child.pid],
+    );
+    return rows.length > 0;
+  });
+  return {
+    child,
+    output: () => output,
+    async stop() {
+      child.kill("SIGTERM");
+      await exited;
+    },
+  };
+}
