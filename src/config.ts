@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
+import { parseBaseUrl } from "./carriers/baseUrl.ts";
 import type { Credentials } from "./carriers/carrier.ts";
 import { adapters } from "./carriers/registry.ts";
 import { UsageError } from "./errors.ts";
@@ -68,8 +69,8 @@ const variables = {
     .url({ protocol: /^smtps?$/ })
     .describe("a mail server such as smtp://user:password@host:587")
     .optional(),
-  // Chosen: ten lookups at once keep one process busy without crowding a pool of 13; the old system used 10 too.
-  BOOKPOST_CONCURRENCY: integerBetween(1, 500).default(10),
+  // Chosen: more than two hanging APIs can hold with 10 calls in flight each; a waiting job costs no connection.
+  BOOKPOST_CONCURRENCY: integerBetween(1, 500).default(24),
 };
 
 /** Values that would print a password: their errors name the variable only. */
@@ -98,20 +99,16 @@ function describe(schema: z.ZodType): string {
   return "valid";
 }
 
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
-
 /** Carriers are asked over https; plain http only on this machine, for a sandbox. */
 function readBaseUrl(env: NodeJS.ProcessEnv, name: string, fallback: string): string {
   const text = env[name] || fallback;
-  const url = URL.parse(text);
-  const isSafe =
-    url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK.has(url.hostname));
-  if (url === null || !isSafe || url.username !== "" || url.search !== "" || url.hash !== "")
+  if (parseBaseUrl(text) === null)
     throw new UsageError(
       "BAD_ENVIRONMENT",
-      `${name} must be an https address without user, query or fragment (http only for localhost); "${text}" is not.`,
+      // Whatever stands before an @ may be a password.
+      `${name} must be an https address without user, query or fragment (http only for localhost); "${text.replace(/[^/]*@/, "…@")}" is not.`,
     );
-  return text.replace(/\/+$/, "");
+  return text;
 }
 
 function readCarriers(env: NodeJS.ProcessEnv): ReadonlyMap<string, CarrierConfig> {

@@ -1,0 +1,40 @@
+import { styleText } from "node:util";
+import { table } from "../cli/table.ts";
+import { words } from "../cli/words.ts";
+import type { CircuitRow } from "../sql/readCircuits.ts";
+import type { WatchedBook } from "../sql/watchBooks.ts";
+
+/** What the demo shows: a line per book and one per API. */
+export function liveTable(
+  books: readonly WatchedBook[],
+  circuits: readonly CircuitRow[],
+  width: number,
+): string {
+  const list = table<WatchedBook>(
+    [
+      { title: "Book", of: (book) => book.title, isFree: true },
+      { title: "Carrier", of: (book) => book.carrierCode },
+      { title: "Number", of: (book) => book.trackingNumber },
+      { title: "Status", of: (book) => words(book.status) },
+      { title: "Last scan", of: (book) => book.location, isFree: true },
+      {
+        title: "Now",
+        of: (book) => (book.isClosed ? "closed" : words(book.reason ?? "")),
+        isFree: true,
+      },
+    ],
+    books,
+    width,
+  );
+  const breakers = circuits.map(({ apiCode, state, consecutiveFailures, lastTransition }) => {
+    const colour = state === "closed" ? "green" : state === "open" ? "red" : "yellow";
+    const failures =
+      state === "closed" && consecutiveFailures > 0 ? `, ${consecutiveFailures} failed` : "";
+    const why = lastTransition === null ? "" : `  (${lastTransition})`;
+    return `circuit ${apiCode}: ${styleText(colour, words(state))}${failures}${why}`.slice(
+      0,
+      width + 10,
+    );
+  });
+  return [list, "", ...breakers].join("\n");
+}

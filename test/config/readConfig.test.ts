@@ -1,0 +1,77 @@
+import { inspect } from "node:util";
+import { expect, test } from "vitest";
+import { readConfig } from "../../src/config.ts";
+import { UsageError } from "../../src/errors.ts";
+
+test("an empty environment is a working one: embedded Postgres, loopback, nothing configured", () => {
+  const config = readConfig({});
+  expect(config).toMatchObject({
+    databaseUrl: null,
+    host: "127.0.0.1",
+    port: 5678,
+    jwtSecret: null,
+  });
+  expect([...config.carriers.values()].map(({ code, credentials }) => [code, credentials])).toEqual(
+    [
+      ["ups", null],
+      ["dhl", null],
+    ],
+  );
+});
+
+test("a carrier with half its credentials is not configured, and says what is missing", () => {
+  const ups = readConfig({ UPS_CLIENT_ID: "id" }).carriers.get("ups");
+  expect(ups).toMatchObject({ credentials: null, missing: ["UPS_CLIENT_SECRET"] });
+});
+
+test("an empty variable is an unset one", () => {
+  expect(readConfig({ PORT: "", DATABASE_URL: "", DHL_API_KEY: "" })).toMatchObject({
+    port: 5678,
+    databaseUrl: null,
+  });
+});
+
+test.each([
+  ["PORT", "80a", /^PORT must be a whole number from 0 to 65535; "80a" is not/],
+  ["PORT", "65536", /^PORT must be/],
+  ["HOST", "not a host", /^HOST must be an address/],
+  ["NODE_ENV", "prod", /^NODE_ENV must be development, production or test; "prod"/],
+  ["BOOKPOST_CONCURRENCY", "0", /from 1 to 500/],
+  ["UPS_BASE_URL", "http://carrier.example", /^UPS_BASE_URL must be an https address/],
+  [
+    "DHL_BASE_URL",
+    "https://user:pw@carrier.example",
+    /^DHL_BASE_URL must be an https address without user/,
+  ],
+])("%s=%s is refused with its name, its value and the way out", (name, value, sentence) => {
+  expect(() => readConfig({ [name]: value })).toThrow(UsageError);
+  expect(() => readConfig({ [name]: value })).toThrow(sentence);
+});
+
+test.each([
+  ["DATABASE_URL", "mysql://user:hunter2hunter2@host/db"],
+  ["JWT_SECRET", "hunter2hunter2"],
+  ["SMTP_URL", "http://user:hunter2hunter2@host"],
+  ["UPS_BASE_URL", "https://user:hunter2hunter2@host"],
+])("a refused %s does not show its secret", (name, value) => {
+  try {
+    readConfig({ [name]: value });
+    expect.unreachable();
+  } catch (error) {
+    expect(inspect(error)).not.toContain("hunter2");
+  }
+});
+
+test("credentials cannot be printed by accident", () => {
+  const config = readConfig({
+    UPS_CLIENT_ID: "hunter2-id",
+    UPS_CLIENT_SECRET: "hunter2-secret",
+    JWT_SECRET: "hunter2".repeat(5),
+  });
+  const printed =
+    inspect(config, { depth: 9 }) +
+    JSON.stringify([...config.carriers.values(), config]) +
+    `${config.jwtSecret}`;
+  expect(printed).not.toContain("hunter2");
+  expect(config.carriers.get("ups")?.credentials?.CLIENT_SECRET?.reveal()).toBe("hunter2-secret");
+});
