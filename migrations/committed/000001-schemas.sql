@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:5a4815f74a6363fea1af8296b47a21acbb22e733
+--! Hash: sha1:1a45b31ef5220659cee8e0ed63e0fe01f21e0194
 --! Message: schemas
 
 -- Three schemas, one per audience. An app's own schemas are never touched.
@@ -27,12 +27,15 @@ comment on function bookpost.current_user_id() is
 -- NOTE: there is no trigger or default privilege that grants execute to public;
 -- the last migration of each set revokes it and grants what is meant.
 
+-- Every function pins its search_path to `pg_catalog, pg_temp` and writes all else out in full. pg_temp is named so that
+-- it comes last: left out it would come first, and a caller's temporary type could stand in for uuid or text.
+
 -- Sets a table up the way every table of bookpost is: row-level security on and
 -- forced (so that the owner is bound too), and open to the worker. What an API
 -- role may see is then said table by table.
 create function bookpost_private.protect_table(target regclass) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   execute format('alter table %s enable row level security', target);

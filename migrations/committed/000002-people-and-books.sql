@@ -1,5 +1,5 @@
---! Previous: sha1:5a4815f74a6363fea1af8296b47a21acbb22e733
---! Hash: sha1:34260ea1ddb71658abb2209f2f1b7f84e2c9cf3c
+--! Previous: sha1:1a45b31ef5220659cee8e0ed63e0fe01f21e0194
+--! Hash: sha1:8013cab1f69d509df13afef5e46848b3463d3ebd
 --! Message: people-and-books
 
 -- Who is told, and what is travelling.

@@ -1,5 +1,5 @@
---! Previous: sha1:34260ea1ddb71658abb2209f2f1b7f84e2c9cf3c
---! Hash: sha1:ed202e8187f579fd45daf06757f24ed7e80087f3
+--! Previous: sha1:8013cab1f69d509df13afef5e46848b3463d3ebd
+--! Hash: sha1:818470b6919e473cfc46a34ec377b82db05a4fc5
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.
@@ -45,6 +45,7 @@ create table bookpost.carrier_apis (
     calls_in_flight > 0 and calls_per_window > 0 and call_window > '0' and calls_per_day > 0 and failure_threshold > 0
   ),
   constraint carrier_apis_rate_has_count_and_window check ((calls_per_window is null) = (call_window is null)),
+  constraint carrier_apis_day_time_zone_is_known check ((timestamptz '2000-01-01 00:00Z' at time zone day_time_zone) is not null),
   constraint carrier_apis_intervals_are_positive check (
     min_check_interval >= '0' and cooldown > '0' and max_cooldown >= cooldown and lease_duration > '0'
   )
@@ -187,14 +188,14 @@ comment on column bookpost_private.budgets.next_call_at is 'The pace: the next p
 comment on column bookpost_private.budgets.day is 'The API''s own day that day_calls counts.';
 comment on column bookpost_private.budgets.not_before is 'The carrier said: not before this time (429 or quota).';
 comment on column bookpost_private.budgets.parked_fingerprint is
-  'Which credentials were refused; a worker that comes with others ends the parking.';
+  'Which credentials were refused last; a worker that comes with others ends the parking, one that has these gets no permit.';
 
 insert into bookpost_private.budgets (api_code) select code from bookpost.carrier_apis;
 
 -- Every API has its circuit and its budget from the start: a lock on a missing row would look like a lock held by another.
 create function bookpost_private.tg_carrier_apis__insert_companions() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into bookpost.carrier_circuits (api_code) values (NEW.code);

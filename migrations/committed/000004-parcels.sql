@@ -1,5 +1,5 @@
---! Previous: sha1:ed202e8187f579fd45daf06757f24ed7e80087f3
---! Hash: sha1:feccdeb2f31820a71cbd474bfb12ce242cdecaa3
+--! Previous: sha1:818470b6919e473cfc46a34ec377b82db05a4fc5
+--! Hash: sha1:5d0d740a1cbd88231c544fe716f4be3351a8f4bd
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.
@@ -51,7 +51,7 @@ create table bookpost.parcels (
 comment on table bookpost.parcels is
   'What a carrier carries: one number, in one life. Carriers use numbers again, so only one live parcel may have a number; a corrected number is a new parcel.';
 comment on column bookpost.parcels.carrier_code is 'Always said by a person or the app, never guessed from the number.';
-comment on column bookpost.parcels.tracking_url is 'A public page named by the carrier or by hand, where it differs from the carrier''s usual one.';
+comment on column bookpost.parcels.tracking_url is 'A public page that the carrier itself named, where it differs from its usual one.';
 comment on column bookpost.parcels.status_version is 'Counts the changes of status; a notification names the version it tells of.';
 comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of the present status. When it happened, the events tell.';
 comment on column bookpost.parcels.raw_status is 'The carrier''s own code for its present state, as sent.';
@@ -77,15 +77,18 @@ create table bookpost.parcel_books (
   started_at timestamptz not null default now(),
   stopped_at timestamptz,
   first_synced_at timestamptz,
+  tracking_url text,
   primary key (book_id, parcel_id),
   constraint parcel_books_book_belongs_to_owner foreign key (book_id, owner_id)
     references bookpost.books (id, owner_id) on update cascade on delete cascade,
+  constraint parcel_books_tracking_url_is_https check (tracking_url ~ '^https://[^[:space:]]+$' and length(tracking_url) <= 2000),
   constraint parcel_books_stops_after_it_starts check (stopped_at >= started_at)
 );
 
 comment on table bookpost.parcel_books is
   'Which book travels in which parcel, and for whom it is tracked. A parcel is looked up while one of these is live, so one owner''s stop never ends another''s tracking.';
 comment on column bookpost.parcel_books.stopped_at is 'Since when this owner no longer wants it tracked; null: live.';
+comment on column bookpost.parcel_books.tracking_url is 'A public page that this owner gave; other owners of the parcel do not see it.';
 comment on column bookpost.parcel_books.first_synced_at is 'When the carrier first answered for this owner''s book.';
 
 -- "Who is told of this parcel?" and the policies below.

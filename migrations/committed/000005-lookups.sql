@@ -1,5 +1,5 @@
---! Previous: sha1:feccdeb2f31820a71cbd474bfb12ce242cdecaa3
---! Hash: sha1:538f64a9379e53c91c5783ef9bbd836b4b21224d
+--! Previous: sha1:5d0d740a1cbd88231c544fe716f4be3351a8f4bd
+--! Hash: sha1:f52e6edc2726a6c52b3860d80a338bff1f7f04ea
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -81,6 +81,13 @@ comment on column bookpost_private.checks.digest is 'Of the last answer as we re
 -- What dispatch reads: the due parcels of one API, longest overdue first.
 create index checks_api_code_next_check_at_idx on bookpost_private.checks (api_code, next_check_at, parcel_id)
   where next_check_at is not null;
+
+create table bookpost_private.forsaken_parcels (
+  parcel_id uuid primary key references bookpost.parcels on delete cascade
+);
+
+comment on table bookpost_private.forsaken_parcels is
+  'Parcels whose last relation ended, until sweep closes them: whoever deletes a book must not wait for a lookup.';
 
 create table bookpost_private.leases (
   parcel_id uuid primary key references bookpost.parcels on delete cascade,
@@ -167,10 +174,11 @@ comment on column bookpost_private.workers.stale_results is 'Answers that came a
 -- partition, so nothing is ever refused for want of one.
 create function bookpost_private.make_partitions(months integer default 2) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_table text;
+  v_key text;
   v_month timestamp;
   v_name text;
 begin
@@ -180,13 +188,21 @@ begin
       execute format('create table bookpost_private.%I partition of bookpost_private.%I default', v_table || '_default', v_table);
       perform bookpost_private.protect_table(format('bookpost_private.%I', v_table || '_default')::regclass);
     end if;
+    v_key := case v_table when 'lookups' then 'finished_at' when 'carrier_calls' then 'called_at' else 'received_at' end;
     for i in 0 .. months loop
       v_month := date_trunc('month', now() at time zone 'UTC') + make_interval(months => i);
       v_name := v_table || '_' || to_char(v_month, 'YYYY_MM');
       if to_regclass(format('bookpost_private.%I', v_name)) is null then
+        -- Made beside, filled with what the default partition has of this month, then attached: while such rows lie
+        -- in the default, Postgres refuses a partition for them.
+        execute format('create table bookpost_private.%I (like bookpost_private.%I including all)', v_name, v_table);
         execute format(
-          'create table bookpost_private.%I partition of bookpost_private.%I for values from (%L) to (%L)',
-          v_name, v_table, v_month at time zone 'UTC', (v_month + interval '1 month') at time zone 'UTC'
+          'with moved as (delete from bookpost_private.%I where %I >= %L and %I < %L returning *) insert into bookpost_private.%I select * from moved',
+          v_table || '_default', v_key, v_month at time zone 'UTC', v_key, (v_month + interval '1 month') at time zone 'UTC', v_name
+        );
+        execute format(
+          'alter table bookpost_private.%I attach partition bookpost_private.%I for values from (%L) to (%L)',
+          v_table, v_name, v_month at time zone 'UTC', (v_month + interval '1 month') at time zone 'UTC'
         );
         perform bookpost_private.protect_table(format('bookpost_private.%I', v_name)::regclass);
       end if;
@@ -200,7 +216,7 @@ comment on function bookpost_private.make_partitions(integer) is
 
 select bookpost_private.protect_table(t) from unnest(array[
   'bookpost_private.lookup_outcomes', 'bookpost_private.polling_policies', 'bookpost_private.checks',
-  'bookpost_private.leases', 'bookpost_private.lookups', 'bookpost_private.carrier_calls',
+  'bookpost_private.forsaken_parcels', 'bookpost_private.leases', 'bookpost_private.lookups', 'bookpost_private.carrier_calls',
   'bookpost_private.carrier_answers', 'bookpost_private.workers'
 ]::regclass[]) t;
 

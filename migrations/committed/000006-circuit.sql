@@ -1,5 +1,5 @@
---! Previous: sha1:538f64a9379e53c91c5783ef9bbd836b4b21224d
---! Hash: sha1:57340733bea3209c4f747b83a8fbe92377673069
+--! Previous: sha1:f52e6edc2726a6c52b3860d80a338bff1f7f04ea
+--! Hash: sha1:c5902a5a229e0a5b3ccd463788b1a0f04d05250a
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.
@@ -19,7 +19,7 @@ create function bookpost_private.move_circuit(
   author text default null
 ) returns integer
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_from bookpost.carrier_circuits;
@@ -67,7 +67,7 @@ comment on function bookpost_private.move_circuit(text, text, text, uuid[], inte
 -- Takes the right to the one probe of a cooled-down circuit.
 create function bookpost_private.claim_probe(api_code text, lookup_id uuid) returns integer
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz := clock_timestamp();
@@ -96,7 +96,7 @@ comment on function bookpost_private.claim_probe(text, uuid) is
 -- The probe ended without a verdict (slowed down, refused, interrupted): open again, and the next probe may go at once.
 create function bookpost_private.release_probe(api_code text, lookup_id uuid, reason text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   perform 1 from bookpost.carrier_circuits c
@@ -115,7 +115,7 @@ create function bookpost_private.report_to_circuit(
   api_code text, lookup_ids uuid[], generations integer[], effects text[], reasons text[]
 ) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_circuit bookpost.carrier_circuits;
@@ -192,7 +192,7 @@ create function bookpost_private.force_circuit(
   api_code text, to_state text, author text, reason text, hold_for interval default '1 hour'
 ) returns bookpost.carrier_circuits
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_circuit bookpost.carrier_circuits;
@@ -200,11 +200,14 @@ begin
   if not exists (select from bookpost.carrier_circuits c where c.api_code = force_circuit.api_code) then
     raise exception 'There is no carrier API "%".', api_code using errcode = 'BP404', hint = 'bookpost circuits lists them.';
   end if;
-  if to_state not in ('open', 'closed', 'reset') then
+  if to_state is null or to_state not in ('open', 'closed', 'reset') then
     raise exception 'A circuit can be forced open or closed, or reset; not "%".', to_state using errcode = 'BP400';
   end if;
-  if hold_for <= '0' or hold_for > '30 days' then
+  if hold_for is null or hold_for <= '0' or hold_for > '30 days' then
     raise exception 'A circuit can be held for up to 30 days; not for %.', hold_for using errcode = 'BP400';
+  end if;
+  if coalesce(author, '') !~ '[^[:space:]]' or coalesce(force_circuit.reason, '') !~ '[^[:space:]]' then
+    raise exception 'Who moves a circuit by hand says who he is and why.' using errcode = 'BP400';
   end if;
   -- The budget before the circuit: the one lock order.
   if to_state = 'reset' then
@@ -233,7 +236,7 @@ comment on function bookpost_private.force_circuit(text, text, text, text, inter
 -- forced open as an ordinary open circuit whose time has come. Called by sweep.
 create function bookpost_private.end_expired_holds() returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_circuit record;

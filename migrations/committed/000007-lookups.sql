@@ -1,5 +1,5 @@
---! Previous: sha1:57340733bea3209c4f747b83a8fbe92377673069
---! Hash: sha1:0aed71d088657b7e5cb3c77960355b2e25666ec1
+--! Previous: sha1:c5902a5a229e0a5b3ccd463788b1a0f04d05250a
+--! Hash: sha1:c9cef415f5b49ae05b42d504fb6e6aab645ca8fa
 --! Message: lookups
 
 -- One lookup: dispatch, acquire, (call,) record. What may happen when is told in
@@ -8,13 +8,14 @@
 
 create function bookpost_private.wake_dispatch() returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 -- NOTE: no `begin atomic` where the queue is named: it would tie our functions to the queue's own,
 -- and its next migration could not replace them.
 as $$
-  -- The key makes many wake-ups one job; preserve_run_at, so that a stream of them does not push it away.
+  -- A key of this transaction's own: many wake-ups in it are one job, and no row is shared with other transactions,
+  -- which may be an app's and stay open for long.
   select graphile_worker.add_job(
-    'dispatch', run_at => clock_timestamp(), job_key => 'dispatch', job_key_mode => 'preserve_run_at', max_attempts => 3
+    'dispatch', run_at => clock_timestamp(), job_key => 'dispatch:' || pg_catalog.pg_current_xact_id(), max_attempts => 3
   );
 $$;
 
@@ -31,7 +32,7 @@ create function bookpost_private.next_check_interval(
   outcome text, status text, unchanged_count integer, failure_count integer
 ) returns interval
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select case
     when o.retry_after is not null then
@@ -50,13 +51,13 @@ comment on function bookpost_private.next_check_interval(text, text, integer, in
   'How long until the next look, before jitter: by the outcome''s back-off, else by the status''s policy; 0 where only the API''s own gate counts.';
 
 -- A parcel's status, from the set of its scans: the newest that carries a stage decides.
-create function bookpost_private.fold_status(parcel_id uuid, is_return boolean, told_status text)
+create function bookpost_private.fold_status(parcel_id uuid, is_return boolean, told_status text, present_status text)
 returns table (
   status text, reason_code text, is_action_required boolean,
   delivered_at timestamptz, delivered_local_time timestamp, delivered_time_zone text
 )
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   with newest as (
     select e.status, e.reason_code, e.is_action_required
@@ -66,7 +67,13 @@ begin atomic
     limit 1
   ),
   stage as (
-    select coalesce((select n.status from newest n), nullif(told_status, 'unknown'), 'unknown') as status
+    select coalesce(
+      (select n.status from newest n),
+      nullif(told_status, 'unknown'),
+      -- What carries no stage overwrites nothing.
+      nullif(present_status, 'pending'),
+      'unknown'
+    ) as status
   ),
   delivery as (
     select e.occurred_at, e.local_time, e.time_zone
@@ -88,26 +95,56 @@ begin atomic
   from stage s left join delivery d on true;
 end;
 
-comment on function bookpost_private.fold_status(uuid, boolean, text) is
-  'The status told by a parcel''s scans, whatever the order they came in; told_status counts only where no scan carries a stage. A return that is delivered is return_to_sender with a delivery time. One row always.';
+comment on function bookpost_private.fold_status(uuid, boolean, text, text) is
+  'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. A return that is delivered is return_to_sender with a delivery time. One row always.';
 
 -- Ends a parcel's tracking. The caller holds the lock on its row in checks.
 create function bookpost_private.close_parcel(parcel_id uuid, reason text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_lease bookpost_private.leases;
 begin
-  delete from bookpost_private.leases l where l.parcel_id = close_parcel.parcel_id;
+  delete from bookpost_private.leases l where l.parcel_id = close_parcel.parcel_id
+  returning l.* into v_lease;
   update bookpost.parcels p set closed_at = clock_timestamp(), closed_reason = close_parcel.reason
   where p.id = close_parcel.parcel_id and p.closed_at is null;
   update bookpost_private.checks c set next_check_at = null, pause_reason = 'closed' where c.parcel_id = close_parcel.parcel_id;
+  if v_lease.is_probe then
+    perform bookpost_private.release_probe(v_lease.api_code, v_lease.lookup_id, 'the probe''s parcel was closed');
+  end if;
+end;
+$$;
+
+-- Closes parcels that nobody waits for any more. A second caller skips what the first has in hand.
+create function bookpost_private.close_forsaken_parcels() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_parcel_id uuid;
+begin
+  for v_parcel_id in
+    select c.parcel_id
+    from bookpost_private.checks c
+    where c.parcel_id in (select f.parcel_id from bookpost_private.forsaken_parcels f)
+    order by c.parcel_id
+    for no key update skip locked
+  loop
+    if not exists (select from bookpost.parcel_books pb where pb.parcel_id = v_parcel_id and pb.stopped_at is null) then
+      perform bookpost_private.close_parcel(v_parcel_id, 'stopped')
+      from bookpost.parcels p where p.id = v_parcel_id and p.closed_at is null;
+    end if;
+    delete from bookpost_private.forsaken_parcels f where f.parcel_id = v_parcel_id;
+  end loop;
 end;
 $$;
 
 -- Closes what has run its course: seven days after delivery, a return that arrived, a voided label.
 create function bookpost_private.close_finished_parcels(parcel_ids uuid[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_parcel record;
@@ -136,7 +173,7 @@ $$;
 -- Gives up leases and says so in the ledger; their parcels are due again at once.
 create function bookpost_private.interrupt_lookups(lookup_ids uuid[], why text) returns integer
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_leases bookpost_private.leases[];
@@ -186,17 +223,24 @@ create function bookpost_private.beat(
   worker_id text, host_name text, process_id integer, api_fingerprints jsonb
 ) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   insert into bookpost_private.workers as w (id, host_name, process_id, api_fingerprints)
   values (beat.worker_id, beat.host_name, beat.process_id, beat.api_fingerprints)
   on conflict (id) do update
     set beat_at = clock_timestamp(), api_fingerprints = excluded.api_fingerprints;
   -- Credentials other than the refused ones end the parking.
-  update bookpost_private.budgets b set parked_at = null, parked_reason = null, parked_fingerprint = null
-  where b.parked_at is not null
-    and beat.api_fingerprints ? b.api_code
-    and beat.api_fingerprints ->> b.api_code is distinct from b.parked_fingerprint;
+  with parked as (
+    -- In the one lock order. A second beat waits here and then finds nothing to end.
+    select k.api_code from bookpost_private.budgets k
+    where k.parked_at is not null
+      and beat.api_fingerprints ? k.api_code
+      and beat.api_fingerprints ->> k.api_code is distinct from k.parked_fingerprint
+    order by k.api_code
+    for no key update
+  )
+  update bookpost_private.budgets b set parked_at = null, parked_reason = null
+  from parked where b.api_code = parked.api_code;
 end;
 
 comment on function bookpost_private.beat(text, text, integer, jsonb) is
@@ -205,12 +249,13 @@ comment on function bookpost_private.beat(text, text, integer, jsonb) is
 -- Frees what the dead hold. Any worker may call it, any time; each finds only what another has not freed yet.
 create function bookpost_private.sweep() returns integer
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_dead text[];
   v_lost uuid[];
   v_count integer := 0;
+  v_probe record;
 begin
   -- 8 seconds: four beats missed. skip locked: another sweeper has that one.
   with dead as (
@@ -224,12 +269,36 @@ begin
   )
   select coalesce(array_agg(dead.id), '{}') into v_dead from dead;
 
+  -- Also what a worker holds of whose death an earlier sweep knew, or who died before its first beat.
+  select v_dead || coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
+  from graphile_worker.jobs j
+  where j.task_identifier in ('dispatch', 'track_book', 'maintain')
+    and j.locked_at < clock_timestamp() - interval '8 seconds'
+    and not exists (select from bookpost_private.workers w where w.id = j.locked_by);
+
   select coalesce(array_agg(l.lookup_id), '{}') into v_lost
   from bookpost_private.leases l
-  where l.lease_until < clock_timestamp() or l.worker_id = any (v_dead);
+  where l.lease_until < clock_timestamp()
+    or (
+      l.started_at < clock_timestamp() - interval '8 seconds'
+      and not exists (select from bookpost_private.workers w where w.id = l.worker_id)
+    );
+  perform bookpost_private.close_forsaken_parcels();
   if v_lost <> '{}' then
     v_count := bookpost_private.interrupt_lookups(v_lost, 'its worker died or its time ran out');
   end if;
+
+  -- A probe without a lease reports to nobody any more. skip locked: someone is moving that circuit now.
+  for v_probe in
+    select c.api_code, c.probe_lookup_id
+    from bookpost.carrier_circuits c
+    where c.state = 'half_open' and c.probe_until < clock_timestamp()
+      and not exists (select from bookpost_private.leases l where l.lookup_id = c.probe_lookup_id)
+    order by c.api_code
+    for no key update of c skip locked
+  loop
+    perform bookpost_private.release_probe(v_probe.api_code, v_probe.probe_lookup_id, 'the probe was lost');
+  end loop;
 
   perform bookpost_private.end_expired_holds();
 
@@ -249,7 +318,7 @@ comment on function bookpost_private.sweep() is
 -- A parcel whose job failed for good has met a bug of ours: it is set aside, visibly, until a person refreshes it.
 create function bookpost_private.quarantine_failed_parcels() returns integer
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_count integer;
@@ -258,7 +327,7 @@ begin
     select substring(j.key from 8)::uuid as parcel_id, j.last_error
     from graphile_worker.jobs j
     where j.task_identifier = 'track_book' and j.attempts >= j.max_attempts and j.locked_at is null
-      and j.key ~ '^parcel:[0-9a-f-]{36}$'
+      and j.key ~ '^parcel:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
   ),
   held as (
     -- skip locked: someone is at it; the next dispatch looks again.
@@ -280,7 +349,7 @@ $$;
 create function bookpost_private.gate(api_code text)
 returns table (allowance integer, reason text, until timestamptz, spacing interval, next_call_at timestamptz)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_api bookpost.carrier_apis;
@@ -298,9 +367,7 @@ begin
   allowance := 0;
   v_day_start := date_trunc('day', v_now at time zone v_api.day_time_zone);
 
-  if not exists (select from bookpost_private.workers w where w.api_fingerprints ? gate.api_code) then
-    reason := 'not_configured';
-  elsif v_budget.parked_at is not null then
+  if v_budget.parked_at is not null then
     reason := 'parked';
   elsif v_budget.not_before > v_now then
     reason := 'not_before';
@@ -314,6 +381,9 @@ begin
   elsif v_api.calls_per_day is not null and v_budget.day = v_day_start::date and v_budget.day_calls >= v_api.calls_per_day then
     reason := 'no_budget';
     until := (v_day_start + interval '1 day') at time zone v_api.day_time_zone;
+  -- Last of the refusals: a worker that asks for permits has credentials, and may pass this one only.
+  elsif not exists (select from bookpost_private.workers w where w.api_fingerprints ? gate.api_code) then
+    reason := 'not_configured';
   elsif v_circuit.state <> 'closed' then
     allowance := 1;
     reason := 'probe';
@@ -336,11 +406,11 @@ comment on function bookpost_private.gate(text) is
 -- what is queued is the queue, so a dispatch that dies half-way loses nothing.
 create function bookpost_private.dispatch() returns table (api_code text, reason text, dispatched integer)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_gate record;
-  v_now timestamptz := clock_timestamp();
+  v_now timestamptz;
   v_seen_at timestamptz;
   v_seen_id uuid;
   v_seen integer;
@@ -348,10 +418,20 @@ declare
   -- Chosen: small enough to keep memory flat, large enough that 100,000 due books take a handful of rounds.
   v_chunk constant integer := 5000;
 begin
-  -- One dispatcher at a time; a second one returns at once with nothing, for the first is doing its work.
-  if not pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('bookpost.dispatch')) then
+  -- One dispatcher at a time. A second one waits for it, since what it was woken for may have been committed after the
+  -- first had looked. A third returns at once with nothing: the one that waits has not looked yet, and will see it all.
+  if not pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('bookpost.dispatch.next')) then
     return;
   end if;
+  begin
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('bookpost.dispatch'));
+  exception
+    when others or query_canceled then
+      perform pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('bookpost.dispatch.next'));
+      raise;
+  end;
+  perform pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('bookpost.dispatch.next'));
+  v_now := clock_timestamp();
 
   perform bookpost_private.sweep();
   perform bookpost_private.quarantine_failed_parcels();
@@ -369,7 +449,7 @@ begin
 
     while dispatched < v_gate.allowance loop
       with due as (
-        select c.parcel_id, c.next_check_at
+        select c.parcel_id, c.next_check_at, c.failure_count
         from bookpost_private.checks c
         where c.api_code = v_gate.code and c.next_check_at <= v_now
           and (c.next_check_at, c.parcel_id) > (v_seen_at, v_seen_id)
@@ -377,11 +457,16 @@ begin
         limit v_chunk
       ),
       fresh as (
-        select d.parcel_id, row_number() over (order by d.next_check_at, d.parcel_id) + dispatched as place
+        select d.parcel_id, row_number() over (
+            -- A probe had better not be the parcel that failed last.
+            order by v_gate.reason = 'probe' and d.failure_count > 0, d.next_check_at, d.parcel_id
+          ) + dispatched as place
         from due d
         where not exists (
             select from graphile_worker.jobs j
-            where j.key = 'parcel:' || d.parcel_id and (j.attempts < j.max_attempts or j.locked_at is not null)
+            -- One that failed for good counts too: setting its parcel aside is quarantine's business. One that is
+            -- locked for longer than any lookup takes was stranded; the lease still guards its parcel.
+            where j.key = 'parcel:' || d.parcel_id and (j.locked_at is null or j.locked_at > v_now - interval '5 minutes')
           )
           and not exists (select from bookpost_private.leases l where l.parcel_id = d.parcel_id)
       ),
@@ -413,7 +498,7 @@ end;
 $$;
 
 comment on function bookpost_private.dispatch() is
-  'Queues one track_book job for each due parcel whose API may be asked, spread over the coming minute at the API''s pace. One row per API: how many, and the reason where it was held back. No rows: another dispatch is running. Does not commit.';
+  'Queues one track_book job for each due parcel whose API may be asked, spread over the coming minute at the API''s pace. One row per API: how many, and the reason where it was held back. No rows: one is running and another waits already, which will see all that this one would have. Does not commit.';
 
 -- Asks for permission to look up some parcels. Answers one row for each id.
 create function bookpost_private.acquire_lookups(parcel_ids uuid[], worker_id text)
@@ -423,7 +508,7 @@ returns table (
   wait_ms integer, use_within_ms integer
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -438,7 +523,6 @@ declare
   v_day date;
   v_grant integer;
   v_generation integer;
-  v_id uuid;
   v_probe_id uuid;
   v_call_at timestamptz;
   v_in_flight integer;
@@ -495,7 +579,7 @@ begin
     select * into strict v_api from bookpost.carrier_apis a where a.code = v_code;
     select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = v_code;
     select * into strict v_gate from bookpost_private.gate(v_code) g;
-    select array_agg(k.parcel_id order by k.next_check_at, k.parcel_id) into v_ready
+    select array_agg(k.parcel_id order by v_circuit.state <> 'closed' and k.failure_count > 0, k.next_check_at, k.parcel_id) into v_ready
     from bookpost_private.checks k where k.parcel_id = any (v_locked) and k.api_code = v_code;
     select count(*) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
 
@@ -512,15 +596,12 @@ begin
     if v_gate.allowance = 0 and v_gate.reason <> 'not_configured' then
       v_refusal := v_gate.reason;
       v_until := v_gate.until;
-    elsif v_circuit.state <> 'closed' then
-      v_id := gen_random_uuid();
-      v_generation := bookpost_private.claim_probe(v_code, v_id);
-      if v_generation is null then
-        v_refusal := 'circuit_half_open';
-        v_until := v_now + v_api.lease_duration;
-      else
-        v_probe_id := v_id;
-      end if;
+    -- Another worker's credentials ended the parking; this one still has those that were refused.
+    elsif v_budget.parked_fingerprint = (
+      select w.api_fingerprints ->> v_code from bookpost_private.workers w where w.id = acquire_lookups.worker_id
+    ) then
+      v_refusal := 'parked';
+      v_until := null;
     end if;
 
     for i in 1 .. array_length(v_ready, 1) loop
@@ -529,7 +610,7 @@ begin
       lookup_id := null;
       carrier_code := null;
       tracking_number := null;
-      is_probe := v_probe_id is not null;
+      is_probe := false;
       wait_ms := null;
       use_within_ms := null;
       v_call_at := greatest(v_now, v_budget.next_call_at);
@@ -549,10 +630,20 @@ begin
         v_until := v_call_at;
       end if;
 
+      -- Only now, when nothing else stands in the way: the one probe.
+      if v_refusal is null and v_circuit.state <> 'closed' then
+        v_probe_id := gen_random_uuid();
+        v_generation := bookpost_private.claim_probe(v_code, v_probe_id);
+        if v_generation is null then
+          v_probe_id := null;
+          v_refusal := 'circuit_half_open';
+          v_until := v_now + v_api.lease_duration;
+        end if;
+      end if;
+
       if v_refusal is not null then
         verdict := v_refusal;
         retry_at := v_until;
-        is_probe := false;
         return next;
         -- Later ones queue up behind, at the API's pace.
         if v_refusal = 'no_budget' and v_gate.spacing > '0' then
@@ -563,6 +654,7 @@ begin
 
       verdict := 'permit';
       retry_at := null;
+      is_probe := v_probe_id is not null;
       lookup_id := coalesce(v_probe_id, gen_random_uuid());
       select p.carrier_code, p.tracking_number into carrier_code, tracking_number
       from bookpost.parcels p where p.id = v_ready[i];
@@ -597,11 +689,11 @@ comment on function bookpost_private.acquire_lookups(uuid[], text) is
 -- A permit that was not used goes back: the parcel stays due, the day's count is given back.
 create function bookpost_private.release_lookups(lookup_ids uuid[], reason text) returns integer
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
+  v_leases bookpost_private.leases[];
   v_lease record;
-  v_count integer := 0;
 begin
   perform 1
   from bookpost_private.checks c
@@ -609,24 +701,24 @@ begin
   order by c.parcel_id
   for no key update;
 
+  with gone as (
+    delete from bookpost_private.leases l where l.lookup_id = any (lookup_ids) returning l.*
+  )
+  select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
+
   for v_lease in
-    with gone as (
-      delete from bookpost_private.leases l where l.lookup_id = any (lookup_ids)
-      returning l.api_code, l.started_at, l.lookup_id, l.is_probe
-    )
-    select g.api_code, count(*) as released, min(g.started_at) as started_at, (array_agg(g.lookup_id) filter (where g.is_probe))[1] as probe_id
-    from gone g group by g.api_code order by g.api_code
+    select l.api_code, (l.started_at at time zone a.day_time_zone)::date as day, count(*) as released
+    from unnest(v_leases) l join bookpost.carrier_apis a on a.code = l.api_code
+    group by 1, 2 order by 1, 2
   loop
     update bookpost_private.budgets b set day_calls = greatest(0, b.day_calls - v_lease.released)
-    from bookpost.carrier_apis a
-    where b.api_code = v_lease.api_code and a.code = b.api_code
-      and b.day = (v_lease.started_at at time zone a.day_time_zone)::date;
-    if v_lease.probe_id is not null then
-      perform bookpost_private.release_probe(v_lease.api_code, v_lease.probe_id, 'the probe was not sent: ' || release_lookups.reason);
-    end if;
-    v_count := v_count + v_lease.released;
+    where b.api_code = v_lease.api_code and b.day = v_lease.day;
   end loop;
-  return v_count;
+  -- All budgets before any circuit.
+  for v_lease in select l.* from unnest(v_leases) l where l.is_probe order by l.api_code loop
+    perform bookpost_private.release_probe(v_lease.api_code, v_lease.lookup_id, 'the probe was not sent: ' || release_lookups.reason);
+  end loop;
+  return coalesce(array_length(v_leases, 1), 0);
 end;
 $$;
 

@@ -1,5 +1,5 @@
---! Previous: sha1:0aed71d088657b7e5cb3c77960355b2e25666ec1
---! Hash: sha1:634ebac8b79ed8b7654fbbc4b3191a781b69cc71
+--! Previous: sha1:c9cef415f5b49ae05b42d504fb6e6aab645ca8fa
+--! Hash: sha1:b4128808cfeefdb780dd061ef1abf161969152c4
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -38,10 +38,16 @@ create type bookpost_private.lookup_report as (
 comment on type bookpost_private.lookup_report is
   'The end of one lookup. outcome: found, or a word of lookup_outcomes; is_api_wide: a refusal that concerns our credentials, not this parcel; calls: [{kind, http_status, age_ms, duration_ms}]; events: the columns of tracking_events.';
 
+-- How long a carrier asked us to wait: between a second and a day, whatever it said; null where it said nothing.
+-- Strict, since `least` and `greatest` would take a null for their other argument.
+create function bookpost_private.retry_after(milliseconds double precision) returns interval
+language sql immutable strict parallel safe
+return make_interval(secs => greatest(1000, least(milliseconds, 86400000)) / 1000.0);
+
 create function bookpost_private.record_lookups(reports jsonb, worker_id text)
 returns table (lookup_id uuid, parcel_id uuid, outcome text, status text, previous_status text)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -53,6 +59,14 @@ declare
   v_api record;
   v_previous jsonb;
 begin
+  -- In class 22, so that the sender finds the one that is wrong.
+  if exists (
+    select from jsonb_array_elements(reports) r
+    where coalesce(r ->> 'outcome', '') <> 'found'
+      and not exists (select from bookpost_private.lookup_outcomes o where o.outcome = r ->> 'outcome')
+  ) then
+    raise exception 'A report has no outcome, or one that lookup_outcomes does not list.' using errcode = '22023';
+  end if;
   select coalesce(array_agg((r ->> 'lookup_id')::uuid), '{}') into v_ids from jsonb_array_elements(reports) r;
 
   -- 1. Checks, in one order everywhere. A rival holds them only for its own short transaction.
@@ -78,7 +92,8 @@ begin
 
   select array_agg(
     jsonb_populate_record(
-      jsonb_populate_record(jsonb_populate_record(null::bookpost_private.lookup_report, to_jsonb(l)), r.report),
+      -- The lease over the report: which parcel it is about is not the sender's to say.
+      jsonb_populate_record(jsonb_populate_record(null::bookpost_private.lookup_report, r.report), to_jsonb(l)),
       jsonb_build_object('outcome', case
         when r.report ->> 'outcome' <> 'found' then r.report ->> 'outcome'
         when r.report ->> 'digest' = c.digest then 'unchanged'
@@ -93,11 +108,13 @@ begin
   select jsonb_object_agg(p.id, p.status) into v_previous
   from bookpost.parcels p join unnest(v_leases) l on l.parcel_id = p.id;
 
-  -- 3. The scans. Seen again, a scan keeps its row; only its place may move later, to where the fullest history puts it.
+  -- 3. The scans. Seen again, a scan keeps its row; its place may move later, to where the fullest history puts it,
+  -- and a code that we have learnt since gets its stage.
   insert into bookpost.tracking_events as e
     (parcel_id, identity, occurred_at, local_time, time_zone, is_date_only, raw_time, status, raw_code, is_code_listed,
      description, location, country_code, reason_code, is_action_required, sort_at, sort_rank)
-  select w.parcel_id, n.identity, n.occurred_at, n.local_time, n.time_zone, n.is_date_only, n.raw_time, n.status, n.raw_code,
+  select distinct on (w.parcel_id, n.identity)
+    w.parcel_id, n.identity, n.occurred_at, n.local_time, n.time_zone, n.is_date_only, n.raw_time, n.status, n.raw_code,
     n.is_code_listed, n.description, n.location, n.country_code, n.reason_code, n.is_action_required, n.sort_at, n.sort_rank
   from unnest(v_work) w
   cross join lateral jsonb_to_recordset(w.events) n (
@@ -106,9 +123,18 @@ begin
     reason_code text, is_action_required boolean, sort_at timestamptz, sort_rank smallint
   )
   where w.outcome = 'updated'
+  order by w.parcel_id, n.identity, n.sort_at desc, n.sort_rank desc
   on conflict (parcel_id, identity) do update
-    set sort_at = excluded.sort_at, sort_rank = excluded.sort_rank
-    where (excluded.sort_at, excluded.sort_rank) > (e.sort_at, e.sort_rank);
+    set sort_at = greatest(e.sort_at, excluded.sort_at),
+      sort_rank = case
+        when excluded.sort_at > e.sort_at then excluded.sort_rank
+        when excluded.sort_at < e.sort_at then e.sort_rank
+        else greatest(e.sort_rank, excluded.sort_rank)
+      end,
+      status = case when e.is_code_listed then e.status else excluded.status end,
+      is_code_listed = e.is_code_listed or excluded.is_code_listed
+    where (excluded.sort_at, excluded.sort_rank) > (e.sort_at, e.sort_rank)
+      or (excluded.is_code_listed and not e.is_code_listed);
 
   -- 4. The status, and who is told of it.
   with target as (
@@ -116,7 +142,7 @@ begin
       f.reason_code, f.is_action_required, f.delivered_at, f.delivered_local_time, f.delivered_time_zone
     from unnest(v_work) w
     join bookpost.parcels p on p.id = w.parcel_id
-    cross join lateral bookpost_private.fold_status(w.parcel_id, p.is_return or coalesce(w.is_return, false), w.status) f
+    cross join lateral bookpost_private.fold_status(w.parcel_id, p.is_return or coalesce(w.is_return, false), w.status, p.status) f
     where w.outcome = 'updated'
   ),
   changed as (
@@ -169,20 +195,26 @@ begin
       -- A tenth either way, so that parcels that began together do not stay together.
       n.wait * (0.9 + random() * 0.2),
       case when n.was_asked and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
-      case when n.effect = 'failure' then make_interval(secs => least(n.retry_after_ms, 86400000) / 1000.0) else interval '0' end
-    )
+      case when n.effect = 'failure' then n.retry_after end
+    ),
+    -- An end that could be recorded proves that it moves again.
+    pause_reason = null
   from (
-    select q.*, bookpost_private.next_check_interval(q.outcome, q.status, q.unchanged_count, q.failure_count) as base_wait,
+    select q.*,
       case
         when q.is_api_wide then interval '0'
         else bookpost_private.next_check_interval(q.outcome, q.status, q.unchanged_count, q.failure_count)
       end as wait
     from (
-      select w.parcel_id, w.outcome, w.digest, w.is_api_wide, w.retry_after_ms, p.status, o.circuit_effect as effect,
+      select w.parcel_id, w.outcome, w.digest, w.is_api_wide, bookpost_private.retry_after(w.retry_after_ms) as retry_after, p.status, o.circuit_effect as effect,
         a.min_check_interval, jsonb_array_length(w.calls) > 0 as was_asked,
         left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
         case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
-        case when o.circuit_effect = 'success' then 0 else k.failure_count + 1 end as failure_count
+        case
+          when o.circuit_effect = 'success' then 0
+          when o.retry_after is null then k.failure_count
+          else k.failure_count + 1
+        end as failure_count
       from unnest(v_work) w
       join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
       join bookpost.carrier_apis a on a.code = w.api_code
@@ -192,7 +224,8 @@ begin
   ) n
   where c.parcel_id = n.parcel_id;
 
-  perform bookpost_private.close_finished_parcels(array(select w.parcel_id from unnest(v_work) w where w.outcome in ('updated', 'unchanged')));
+  -- Whatever the outcome: a carrier may have forgotten a parcel that was delivered long ago.
+  perform bookpost_private.close_finished_parcels(array(select w.parcel_id from unnest(v_work) w));
 
   -- 6. Budgets, only where there is something to write: calls beyond the one the permit paid for, or none at all; waiting; parking.
   for v_api in
@@ -200,10 +233,10 @@ begin
       sum(jsonb_array_length(w.calls) - 1) as extra_calls,
       max(case
         when w.outcome = 'rate_limited' then
-          -- 1 minute where the carrier named no time (chosen); between a second and a day where it did.
-          v_now + make_interval(secs => coalesce(greatest(1000, least(w.retry_after_ms, 86400000)), 60000) / 1000.0)
+          -- 1 minute where the carrier named no time (chosen).
+          v_now + coalesce(bookpost_private.retry_after(w.retry_after_ms), interval '1 minute')
         when w.outcome = 'out_of_quota' then coalesce(
-          v_now + make_interval(secs => greatest(1000, least(w.retry_after_ms, 86400000)) / 1000.0),
+          v_now + bookpost_private.retry_after(w.retry_after_ms),
           (((v_now at time zone a.day_time_zone)::date + 1)::timestamp) at time zone a.day_time_zone
         )
       end) as not_before,

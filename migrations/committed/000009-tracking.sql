@@ -1,12 +1,12 @@
---! Previous: sha1:634ebac8b79ed8b7654fbbc4b3191a781b69cc71
---! Hash: sha1:6c318254d91d06414af3a47e9524278228a89d62
+--! Previous: sha1:b4128808cfeefdb780dd061ef1abf161969152c4
+--! Hash: sha1:3f9fab0a8346b7ae9e7e72fd5879e228c9dc15fc
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
 
 create function bookpost_private.default_owner() returns uuid
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_id uuid;
@@ -33,7 +33,7 @@ create function bookpost.track_book(
   tracking_url text default null
 ) returns bookpost.books
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -63,8 +63,8 @@ begin
   -- One parcel for all who track this number. The loop ends: each round either inserts, or locks the live one,
   -- or finds that it was closed in between.
   loop
-    insert into bookpost.parcels (carrier_code, tracking_number, tracking_url)
-    values (v_carrier.code, v_number, track_book.tracking_url)
+    insert into bookpost.parcels (carrier_code, tracking_number)
+    values (v_carrier.code, v_number)
     -- A second caller waits for the first and then joins its parcel.
     on conflict (carrier_code, tracking_number) where closed_at is null do nothing
     returning id into v_parcel_id;
@@ -77,6 +77,16 @@ begin
       );
       exit;
     end if;
+    -- `stuck` lists a live parcel without its check; whoever tracks it mends it.
+    insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason)
+    select p.id, v_carrier.api_code,
+      case when v_carrier.api_code is not null then clock_timestamp() end,
+      case when v_carrier.api_code is null then 'no_api' end
+    from bookpost.parcels p
+    where p.carrier_code = v_carrier.code and p.tracking_number = v_number and p.closed_at is null
+      and not exists (select from bookpost_private.checks c where c.parcel_id = p.id)
+    -- Mended by another this moment.
+    on conflict (parcel_id) do nothing;
     select c.parcel_id into v_parcel_id
     from bookpost_private.checks c
     join bookpost.parcels p on p.id = c.parcel_id
@@ -109,8 +119,11 @@ begin
     end if;
   end if;
 
-  insert into bookpost.parcel_books as pb (book_id, parcel_id, owner_id) values (v_book.id, v_parcel_id, v_owner)
-  on conflict (book_id, parcel_id) do update set stopped_at = null where pb.stopped_at is not null;
+  insert into bookpost.parcel_books as pb (book_id, parcel_id, owner_id, tracking_url)
+  values (v_book.id, v_parcel_id, v_owner, track_book.tracking_url)
+  -- Asked again: live again, and with the newest link.
+  on conflict (book_id, parcel_id) do update
+    set stopped_at = null, tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
 
   perform bookpost_private.wake_dispatch();
   return v_book;
@@ -123,7 +136,7 @@ comment on function bookpost.track_book(text, text, text, text, uuid, numeric, t
 -- The parcel a book is in now: the live one, else the latest.
 create function bookpost_private.current_parcel(book uuid) returns uuid
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select pb.parcel_id
   from bookpost.parcel_books pb
@@ -135,7 +148,7 @@ end;
 
 create function bookpost.refresh_book(book uuid) returns bookpost.books
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -167,13 +180,14 @@ begin
       raise exception 'The number % is now that of a newer parcel; this one stays closed.', v_parcel.tracking_number
         using errcode = 'BP409';
     end;
-    update bookpost.parcel_books pb set stopped_at = null where pb.parcel_id = v_parcel_id and pb.book_id = refresh_book.book;
   end if;
+  update bookpost.parcel_books pb set stopped_at = null
+  where pb.parcel_id = v_parcel_id and pb.book_id = refresh_book.book and pb.stopped_at is not null;
 
-  if v_check.pause_reason = 'quarantined' then
-    -- The job that failed for good would only set it aside again.
-    perform graphile_worker.remove_job('parcel:' || v_parcel_id);
-  end if;
+  -- A job that failed for good would only set it aside again.
+  perform graphile_worker.remove_job(j.key)
+  from graphile_worker.jobs j
+  where j.key = 'parcel:' || v_parcel_id and j.attempts >= j.max_attempts and j.locked_at is null;
 
   update bookpost_private.checks c
   set next_check_at = least(
@@ -193,7 +207,7 @@ comment on function bookpost.refresh_book(uuid) is
 
 create function bookpost.stop_tracking(book uuid) returns bookpost.books
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_book bookpost.books;
@@ -208,6 +222,7 @@ begin
   order by c.parcel_id
   for no key update;
   update bookpost.parcel_books pb set stopped_at = clock_timestamp() where pb.book_id = stop_tracking.book and pb.stopped_at is null;
+  perform bookpost_private.close_forsaken_parcels();
   return v_book;
 end;
 $$;
@@ -215,39 +230,51 @@ $$;
 comment on function bookpost.stop_tracking(uuid) is
   'Ends the tracking of a book for its owner; the parcel goes on while another book in it is tracked. Raises BP404 for an unknown book.';
 
--- A parcel that nobody waits for any more is closed, whichever way the last relation ended.
-create function bookpost_private.tg_parcel_books__close_forsaken() returns trigger
+-- A parcel that nobody waits for any more is closed, whichever way the last relation ended: noted here, closed by the next
+-- sweep. Closing it here would wait for its check while holding the book, the wrong way round.
+create function bookpost_private.tg_parcel_books__note_forsaken() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
-  perform 1 from bookpost_private.checks c where c.parcel_id = OLD.parcel_id for no key update;
   if not exists (select from bookpost.parcel_books pb where pb.parcel_id = OLD.parcel_id and pb.stopped_at is null) then
-    perform bookpost_private.close_parcel(OLD.parcel_id, 'stopped')
-    from bookpost.parcels p where p.id = OLD.parcel_id and p.closed_at is null;
+    insert into bookpost_private.forsaken_parcels (parcel_id)
+    select p.id from bookpost.parcels p where p.id = OLD.parcel_id and p.closed_at is null
+    -- Noted already.
+    on conflict (parcel_id) do nothing;
   end if;
   return null;
 end;
 $$;
 
-create trigger _500_close_forsaken after delete or update of stopped_at on bookpost.parcel_books
-  for each row execute function bookpost_private.tg_parcel_books__close_forsaken();
+create trigger _500_note_forsaken after delete or update of stopped_at on bookpost.parcel_books
+  for each row execute function bookpost_private.tg_parcel_books__note_forsaken();
 
 -- What people see of a parcel beyond its row.
 
 create function bookpost.parcels_tracking_page(parcel bookpost.parcels) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   -- A number is letters and digits only (parcels_tracking_number_is_normalised): it needs no encoding.
-  select coalesce(parcel.tracking_url, replace(c.tracking_page, '{number}', parcel.tracking_number))
+  select coalesce(
+    parcel.tracking_url,
+    -- With the reader's own rights: only a link that she gave herself.
+    (
+      select pb.tracking_url from bookpost.parcel_books pb
+      where pb.parcel_id = parcel.id and pb.tracking_url is not null
+      order by pb.started_at desc, pb.book_id limit 1
+    ),
+    replace(c.tracking_page, '{number}', parcel.tracking_number)
+  )
   from bookpost.carriers c where c.code = parcel.carrier_code;
 end;
-comment on function bookpost.parcels_tracking_page(bookpost.parcels) is 'The carrier''s public page of this parcel.';
+comment on function bookpost.parcels_tracking_page(bookpost.parcels) is
+  'The public page of this parcel: the one its carrier named, else the owner''s own link, else the carrier''s usual page.';
 
 create function bookpost.parcels_last_looked_at(parcel bookpost.parcels) returns timestamptz
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select c.last_looked_at from bookpost_private.checks c where c.parcel_id = parcel.id;
 end;
@@ -255,7 +282,7 @@ comment on function bookpost.parcels_last_looked_at(bookpost.parcels) is 'When t
 
 create function bookpost.parcels_next_look_at(parcel bookpost.parcels) returns timestamptz
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select c.next_check_at from bookpost_private.checks c where c.parcel_id = parcel.id;
 end;
@@ -263,7 +290,7 @@ comment on function bookpost.parcels_next_look_at(bookpost.parcels) is 'When the
 
 create function bookpost.parcels_did_last_look_work(parcel bookpost.parcels) returns boolean
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 begin atomic
   select o.circuit_effect = 'success'
   from bookpost_private.checks c join bookpost_private.lookup_outcomes o on o.outcome = c.last_outcome

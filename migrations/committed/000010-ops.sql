@@ -1,5 +1,5 @@
---! Previous: sha1:6c318254d91d06414af3a47e9524278228a89d62
---! Hash: sha1:0f2c338ea4d2b7a691ae5e7b91675b1bec2ff981
+--! Previous: sha1:3f9fab0a8346b7ae9e7e72fd5879e228c9dc15fc
+--! Hash: sha1:a2c84ee01b57a9275151a3fe103e4eab1cfece22
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -8,13 +8,13 @@
 create function bookpost_private.queued_lookups()
 returns table (parcel_id uuid, job_id bigint, run_at timestamptz, attempts integer, max_attempts integer, locked_at timestamptz, locked_by text, last_error text)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   return query
   select substring(j.key from 8)::uuid, j.id::bigint, j.run_at, j.attempts::integer, j.max_attempts::integer, j.locked_at, j.locked_by, j.last_error
   from graphile_worker.jobs j
-  where j.task_identifier = 'track_book' and j.key ~ '^parcel:[0-9a-f-]{36}$';
+  where j.task_identifier = 'track_book' and j.key ~ '^parcel:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
 end;
 $$;
 
@@ -74,7 +74,7 @@ select
   g.reason as held_by,
   g.until as held_until,
   b.parked_reason,
-  b.day_calls,
+  case when b.day = (now() at time zone a.day_time_zone)::date then b.day_calls else 0 end as day_calls,
   a.calls_per_day,
   (select count(*) from bookpost_private.leases l where l.api_code = c.api_code)::integer as in_flight,
   (
@@ -124,9 +124,11 @@ from bookpost.carrier_circuits c where c.probe_until < now() - interval '10 seco
 union all
 select 'job', q.job_id::text, 'job of parcel ' || q.parcel_id || ' locked by ' || q.locked_by, q.locked_at
 from bookpost_private.queued_lookups() q
-where q.locked_by is not null
-  and not exists (select from bookpost_private.workers w where w.id = q.locked_by)
-  and q.locked_at < now() - interval '10 seconds'
+where q.locked_at < now() - interval '10 seconds'
+  and (
+    q.locked_at < now() - interval '5 minutes'
+    or not exists (select from bookpost_private.workers w where w.id = q.locked_by)
+  )
 union all
 select 'parcel', p.id::text, p.carrier_code || ' ' || p.tracking_number || ' is live and has no row in checks', p.created_at
 from bookpost.parcels p

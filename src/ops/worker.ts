@@ -1,4 +1,4 @@
-import { run } from "graphile-worker";
+import { Logger, run } from "graphile-worker";
 import preset from "../../graphile.config.ts";
 
 export interface RunningWorker {
@@ -10,10 +10,18 @@ export interface RunningWorker {
 
 /** Starts a worker in this process, with `tasks/` and `crontab`. Signals are the caller's business. */
 export async function startWorker(options: {
+  /** Says nothing; what it does shows in the database. */
+  readonly isQuiet?: boolean;
   readonly databaseUrl: string;
 }): Promise<RunningWorker> {
   const runner = await run({
-    preset: { extends: [preset], worker: { connectionString: options.databaseUrl } },
+    preset: {
+      extends: [preset],
+      worker: {
+        connectionString: options.databaseUrl,
+        ...(options.isQuiet ? { logger: new Logger(() => () => {}) } : {}),
+      },
+    },
     noHandleSignals: true,
   });
   let isStopping = false;

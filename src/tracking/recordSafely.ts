@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Queryable } from "../db/withTransaction.ts";
 import { type LookupReport, type RecordedLookup, recordLookups } from "../sql/recordLookups.ts";
 
-/** SQLSTATE classes by what to do: 22 and 23 are in the data; 40, 55, 57, 08 and a lost link pass. */
-const DATA_TROUBLE = /^(22|23)/;
+/** SQLSTATE classes by what to do: 21, 22 and 23 are in the data; 40, 53, 55, 57, 08 and a lost link pass. */
+const DATA_TROUBLE = /^(21|22|23)/;
 const PASSING_TROUBLE = /^(40|55|57|08|53|ECONN|EPIPE|ETIMEDOUT)/;
 /** Chosen: three tries, then the jobs fail and the queue tries again. */
 const TRIES = 3;

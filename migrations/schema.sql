@@ -1,0 +1,2397 @@
+-- What the schemas bookpost, bookpost_ops and bookpost_private are, printed from the
+-- live catalogue by: npx bookpost schema --write
+-- Generated: to change the schema, change the migrations. For reading and for review,
+-- not for running. Partitions, the owner and the owner's own grants are left out.
+
+create schema bookpost;
+comment on schema bookpost is 'Books in the post, for people and the API. Everything here is readable through GraphQL, under row-level security.';
+grant usage on schema bookpost to bookpost_member;
+grant usage on schema bookpost to bookpost_operator;
+grant usage on schema bookpost to bookpost_visitor;
+grant usage on schema bookpost to bookpost_worker;
+
+create table bookpost.books (
+  id uuid default gen_random_uuid() not null,
+  owner_id uuid not null,
+  title text not null,
+  author text,
+  declared_value numeric(12,2),
+  declared_currency text,
+  app_book_id text,
+  created_at timestamp with time zone default now() not null,
+  constraint books_pkey PRIMARY KEY (id),
+  constraint books_app_book_id_is_unique_per_owner UNIQUE (owner_id, app_book_id),
+  constraint books_id_and_owner_are_unique UNIQUE (id, owner_id),
+  constraint books_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES bookpost.users(id) ON DELETE CASCADE,
+  constraint books_author_is_short CHECK ((length(author) <= 500)),
+  constraint books_declared_currency_is_iso_4217 CHECK (((declared_currency COLLATE "C") ~ '^[A-Z]{3}$'::text)),
+  constraint books_declared_value_has_a_currency CHECK (((declared_value IS NULL) = (declared_currency IS NULL))),
+  constraint books_declared_value_is_not_negative CHECK ((declared_value >= (0)::numeric)),
+  constraint books_title_is_not_blank CHECK (((title ~ '[^[:space:]]'::text) AND (length(title) <= 500)))
+);
+CREATE INDEX books_created_at_idx ON bookpost.books USING btree (created_at DESC, id);
+CREATE INDEX books_owner_id_created_at_idx ON bookpost.books USING btree (owner_id, created_at DESC, id);
+alter table bookpost.books enable row level security;
+alter table bookpost.books force row level security;
+create policy member_sees_her_own on bookpost.books for select to bookpost_member using ((owner_id = ( SELECT bookpost.current_user_id() AS current_user_id)));
+create policy operator_sees_all on bookpost.books for select to bookpost_operator using (true);
+create policy worker_does_all on bookpost.books for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.books is 'A book on its way to or from its owner. Where it is, its parcels tell.';
+comment on column bookpost.books.declared_value is 'What it is insured for, in declared_currency (ISO 4217, such as EUR).';
+comment on column bookpost.books.app_book_id is 'The app''s own id of this book; unique among one owner''s books.';
+grant select on bookpost.books to bookpost_member;
+grant select on bookpost.books to bookpost_operator;
+grant delete, insert, select, update on bookpost.books to bookpost_worker;
+
+create table bookpost.carrier_apis (
+  code text not null,
+  name text not null,
+  calls_in_flight integer default 10 not null,
+  calls_per_window integer,
+  call_window interval,
+  calls_per_day integer,
+  day_time_zone text default 'UTC'::text not null,
+  min_check_interval interval default '00:01:00'::interval not null,
+  failure_threshold integer default 3 not null,
+  cooldown interval default '00:30:00'::interval not null,
+  max_cooldown interval default '04:00:00'::interval not null,
+  lease_duration interval default '00:01:40'::interval not null,
+  constraint carrier_apis_pkey PRIMARY KEY (code),
+  constraint carrier_apis_code_is_lower_snake CHECK (((code COLLATE "C") ~ '^[a-z][a-z0-9_]{1,30}$'::text)),
+  constraint carrier_apis_day_time_zone_is_known CHECK ((('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE day_time_zone) IS NOT NULL)),
+  constraint carrier_apis_intervals_are_positive CHECK (((min_check_interval >= '00:00:00'::interval) AND (cooldown > '00:00:00'::interval) AND (max_cooldown >= cooldown) AND (lease_duration > '00:00:00'::interval))),
+  constraint carrier_apis_limits_are_positive CHECK (((calls_in_flight > 0) AND (calls_per_window > 0) AND (call_window > '00:00:00'::interval) AND (calls_per_day > 0) AND (failure_threshold > 0))),
+  constraint carrier_apis_rate_has_count_and_window CHECK (((calls_per_window IS NULL) = (call_window IS NULL)))
+);
+alter table bookpost.carrier_apis enable row level security;
+alter table bookpost.carrier_apis force row level security;
+create policy everyone_reads on bookpost.carrier_apis for select to public using (true);
+create policy worker_does_all on bookpost.carrier_apis for all to bookpost_worker using (true) with check (true);
+CREATE TRIGGER _500_insert_companions AFTER INSERT ON bookpost.carrier_apis FOR EACH ROW EXECUTE FUNCTION bookpost_private.tg_carrier_apis__insert_companions();
+comment on table bookpost.carrier_apis is 'Whom we ask: one row per adapter, with the limits its owner sets. Mostly a carrier''s own API; an aggregator can answer for many carriers.';
+comment on column bookpost.carrier_apis.calls_in_flight is 'Requests under way at once, over all processes. 10 unless the carrier says less.';
+comment on column bookpost.carrier_apis.calls_per_window is 'At most this many requests in any call_window; null: not limited.';
+comment on column bookpost.carrier_apis.calls_per_day is 'At most this many requests a day; null: not limited. The day begins at midnight in day_time_zone.';
+comment on column bookpost.carrier_apis.min_check_interval is 'A parcel is not looked up again sooner than this, whoever asks.';
+comment on column bookpost.carrier_apis.failure_threshold is 'So many failures in a row open the circuit.';
+comment on column bookpost.carrier_apis.cooldown is 'How long an opened circuit stays open before one probe is let through; doubled by each failed probe up to max_cooldown.';
+comment on column bookpost.carrier_apis.lease_duration is 'A lookup that has not reported by then is given up as interrupted. Longer than the four requests of 20 seconds that a lookup may take.';
+grant select on bookpost.carrier_apis to bookpost_member;
+grant select on bookpost.carrier_apis to bookpost_operator;
+grant select on bookpost.carrier_apis to bookpost_visitor;
+grant delete, insert, select, update on bookpost.carrier_apis to bookpost_worker;
+
+create table bookpost.carrier_circuits (
+  api_code text not null,
+  state text default 'closed'::text not null,
+  generation integer default 1 not null,
+  consecutive_failures integer default 0 not null,
+  failed_lookup_ids uuid[] default '{}'::uuid[] not null,
+  opened_at timestamp with time zone,
+  open_until timestamp with time zone,
+  cooldown interval,
+  probe_lookup_id uuid,
+  probe_until timestamp with time zone,
+  is_forced boolean default false not null,
+  forced_until timestamp with time zone,
+  changed_at timestamp with time zone default now() not null,
+  constraint carrier_circuits_pkey PRIMARY KEY (api_code),
+  constraint carrier_circuits_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
+  constraint carrier_circuits_state_fkey FOREIGN KEY (state) REFERENCES bookpost.circuit_states(state),
+  constraint carrier_circuits_counts_are_sane CHECK (((consecutive_failures >= 0) AND (generation >= 1) AND (cardinality(failed_lookup_ids) <= LEAST(consecutive_failures, 20)))),
+  constraint carrier_circuits_forced_has_an_end CHECK ((is_forced = (forced_until IS NOT NULL))),
+  constraint carrier_circuits_state_and_times_agree CHECK (
+CASE state
+    WHEN 'closed'::text THEN ((opened_at IS NULL) AND (open_until IS NULL) AND (cooldown IS NULL) AND (probe_lookup_id IS NULL) AND (probe_until IS NULL))
+    WHEN 'open'::text THEN ((opened_at IS NOT NULL) AND (open_until IS NOT NULL) AND (cooldown IS NOT NULL) AND (probe_lookup_id IS NULL) AND (probe_until IS NULL))
+    WHEN 'half_open'::text THEN ((opened_at IS NOT NULL) AND (open_until IS NOT NULL) AND (cooldown IS NOT NULL) AND (probe_lookup_id IS NOT NULL) AND (probe_until IS NOT NULL) AND (NOT is_forced))
+    ELSE NULL::boolean
+END)
+) with (fillfactor=50);
+alter table bookpost.carrier_circuits enable row level security;
+alter table bookpost.carrier_circuits force row level security;
+create policy everyone_reads on bookpost.carrier_circuits for select to public using (true);
+create policy worker_does_all on bookpost.carrier_circuits for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.carrier_circuits is 'The circuit breaker of each API. Moved only by functions; not written while all is well.';
+comment on column bookpost.carrier_circuits.generation is 'Raised by every transition; a report from an older one changes nothing.';
+comment on column bookpost.carrier_circuits.failed_lookup_ids is 'The failures in a row, newest last, at most 20: the evidence for an opening.';
+comment on column bookpost.carrier_circuits.open_until is 'When open: nothing is asked before this time; then one probe may go.';
+comment on column bookpost.carrier_circuits.cooldown is 'How long this opening lasts; a failed probe doubles it for the next.';
+comment on column bookpost.carrier_circuits.probe_until is 'When half open: a probe that has not reported by then is lost and another may take its place.';
+comment on column bookpost.carrier_circuits.is_forced is 'A person holds it open or closed until forced_until.';
+grant select on bookpost.carrier_circuits to bookpost_member;
+grant select on bookpost.carrier_circuits to bookpost_operator;
+grant select on bookpost.carrier_circuits to bookpost_visitor;
+grant delete, insert, select, update on bookpost.carrier_circuits to bookpost_worker;
+
+create table bookpost.carriers (
+  code text not null,
+  name text not null,
+  tracking_page text,
+  api_code text,
+  constraint carriers_pkey PRIMARY KEY (code),
+  constraint carriers_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE SET NULL,
+  constraint carriers_code_is_lower_snake CHECK (((code COLLATE "C") ~ '^[a-z][a-z0-9_]{1,30}$'::text)),
+  constraint carriers_tracking_page_is_https CHECK ((tracking_page ~ '^https://[^[:space:]]*\{number\}'::text))
+);
+CREATE INDEX carriers_api_code_idx ON bookpost.carriers USING btree (api_code);
+alter table bookpost.carriers enable row level security;
+alter table bookpost.carriers force row level security;
+create policy everyone_reads on bookpost.carriers for select to public using (true);
+create policy worker_does_all on bookpost.carriers for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.carriers is 'Who carries parcels.';
+comment on column bookpost.carriers.tracking_page is 'The carrier''s public page; {number} stands for the tracking number.';
+comment on column bookpost.carriers.api_code is 'Whose API is asked for this carrier''s parcels; null: nobody can be asked, the parcel carries a link and people set its status.';
+grant select on bookpost.carriers to bookpost_member;
+grant select on bookpost.carriers to bookpost_operator;
+grant select on bookpost.carriers to bookpost_visitor;
+grant delete, insert, select, update on bookpost.carriers to bookpost_worker;
+
+create table bookpost.circuit_states (
+  state text not null,
+  description text not null,
+  constraint circuit_states_pkey PRIMARY KEY (state)
+);
+alter table bookpost.circuit_states enable row level security;
+alter table bookpost.circuit_states force row level security;
+create policy everyone_reads on bookpost.circuit_states for select to public using (true);
+create policy worker_does_all on bookpost.circuit_states for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.circuit_states is 'What a circuit breaker can be.';
+grant select on bookpost.circuit_states to bookpost_member;
+grant select on bookpost.circuit_states to bookpost_operator;
+grant select on bookpost.circuit_states to bookpost_visitor;
+grant delete, insert, select, update on bookpost.circuit_states to bookpost_worker;
+
+create table bookpost.notifications (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid not null,
+  book_id uuid not null,
+  parcel_id uuid not null,
+  status text not null,
+  status_version integer not null,
+  created_at timestamp with time zone default now() not null,
+  read_at timestamp with time zone,
+  constraint notifications_pkey PRIMARY KEY (id),
+  constraint notifications_one_per_status_version UNIQUE (user_id, book_id, parcel_id, status_version),
+  constraint notifications_book_id_fkey FOREIGN KEY (book_id) REFERENCES bookpost.books(id) ON DELETE CASCADE,
+  constraint notifications_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE,
+  constraint notifications_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE RESTRICT,
+  constraint notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE
+);
+CREATE INDEX notifications_book_id_idx ON bookpost.notifications USING btree (book_id);
+CREATE INDEX notifications_parcel_id_idx ON bookpost.notifications USING btree (parcel_id);
+CREATE INDEX notifications_unread_idx ON bookpost.notifications USING btree (user_id) WHERE (read_at IS NULL);
+CREATE INDEX notifications_user_id_created_at_idx ON bookpost.notifications USING btree (user_id, created_at DESC, id);
+alter table bookpost.notifications enable row level security;
+alter table bookpost.notifications force row level security;
+create policy member_sees_her_own on bookpost.notifications for select to bookpost_member using ((user_id = ( SELECT bookpost.current_user_id() AS current_user_id)));
+create policy operator_sees_all on bookpost.notifications for select to bookpost_operator using (true);
+create policy worker_does_all on bookpost.notifications for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.notifications is 'What a person is told in the app: a book reached a new stage. Written in the same commit as the stage itself.';
+grant select on bookpost.notifications to bookpost_member;
+grant select on bookpost.notifications to bookpost_operator;
+grant delete, insert, select, update on bookpost.notifications to bookpost_worker;
+
+create table bookpost.parcel_books (
+  book_id uuid not null,
+  parcel_id uuid not null,
+  owner_id uuid not null,
+  started_at timestamp with time zone default now() not null,
+  stopped_at timestamp with time zone,
+  first_synced_at timestamp with time zone,
+  tracking_url text,
+  constraint parcel_books_pkey PRIMARY KEY (book_id, parcel_id),
+  constraint parcel_books_book_belongs_to_owner FOREIGN KEY (book_id, owner_id) REFERENCES bookpost.books(id, owner_id) ON UPDATE CASCADE ON DELETE CASCADE,
+  constraint parcel_books_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE,
+  constraint parcel_books_stops_after_it_starts CHECK ((stopped_at >= started_at)),
+  constraint parcel_books_tracking_url_is_https CHECK (((tracking_url ~ '^https://[^[:space:]]+$'::text) AND (length(tracking_url) <= 2000)))
+);
+CREATE INDEX parcel_books_owner_id_started_at_idx ON bookpost.parcel_books USING btree (owner_id, started_at DESC);
+CREATE INDEX parcel_books_parcel_id_owner_id_idx ON bookpost.parcel_books USING btree (parcel_id, owner_id);
+alter table bookpost.parcel_books enable row level security;
+alter table bookpost.parcel_books force row level security;
+create policy member_sees_her_own on bookpost.parcel_books for select to bookpost_member using ((owner_id = ( SELECT bookpost.current_user_id() AS current_user_id)));
+create policy operator_sees_all on bookpost.parcel_books for select to bookpost_operator using (true);
+create policy worker_does_all on bookpost.parcel_books for all to bookpost_worker using (true) with check (true);
+CREATE TRIGGER _500_note_forsaken AFTER DELETE OR UPDATE OF stopped_at ON bookpost.parcel_books FOR EACH ROW EXECUTE FUNCTION bookpost_private.tg_parcel_books__note_forsaken();
+comment on table bookpost.parcel_books is 'Which book travels in which parcel, and for whom it is tracked. A parcel is looked up while one of these is live, so one owner''s stop never ends another''s tracking.';
+comment on column bookpost.parcel_books.stopped_at is 'Since when this owner no longer wants it tracked; null: live.';
+comment on column bookpost.parcel_books.first_synced_at is 'When the carrier first answered for this owner''s book.';
+comment on column bookpost.parcel_books.tracking_url is 'A public page that this owner gave; other owners of the parcel do not see it.';
+grant select on bookpost.parcel_books to bookpost_member;
+grant select on bookpost.parcel_books to bookpost_operator;
+grant delete, insert, select, update on bookpost.parcel_books to bookpost_worker;
+
+create table bookpost.parcel_statuses (
+  status text not null,
+  description text not null,
+  "position" smallint not null,
+  is_told boolean not null,
+  constraint parcel_statuses_pkey PRIMARY KEY (status),
+  constraint parcel_statuses_position_is_unique UNIQUE ("position")
+);
+alter table bookpost.parcel_statuses enable row level security;
+alter table bookpost.parcel_statuses force row level security;
+create policy everyone_reads on bookpost.parcel_statuses for select to public using (true);
+create policy worker_does_all on bookpost.parcel_statuses for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.parcel_statuses is 'The stages of a parcel, the same words for every carrier.';
+comment on column bookpost.parcel_statuses.is_told is 'Whether reaching this stage is worth a notification.';
+grant select on bookpost.parcel_statuses to bookpost_member;
+grant select on bookpost.parcel_statuses to bookpost_operator;
+grant select on bookpost.parcel_statuses to bookpost_visitor;
+grant delete, insert, select, update on bookpost.parcel_statuses to bookpost_worker;
+
+create table bookpost.parcels (
+  id uuid default gen_random_uuid() not null,
+  carrier_code text not null,
+  tracking_number text not null,
+  tracking_url text,
+  status text default 'pending'::text not null,
+  status_version integer default 0 not null,
+  status_changed_at timestamp with time zone default now() not null,
+  raw_status text,
+  raw_text text,
+  reason_code text,
+  is_action_required boolean default false not null,
+  is_return boolean default false not null,
+  estimated_from timestamp without time zone,
+  estimated_until timestamp without time zone,
+  estimated_time_zone text,
+  is_estimate_a_date boolean default false not null,
+  delivered_at timestamp with time zone,
+  delivered_local_time timestamp without time zone,
+  delivered_time_zone text,
+  signed_by text,
+  created_at timestamp with time zone default now() not null,
+  closed_at timestamp with time zone,
+  closed_reason text,
+  constraint parcels_pkey PRIMARY KEY (id),
+  constraint parcels_carrier_code_fkey FOREIGN KEY (carrier_code) REFERENCES bookpost.carriers(code) ON UPDATE CASCADE ON DELETE RESTRICT,
+  constraint parcels_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE RESTRICT,
+  constraint parcels_closed_reason_is_known CHECK ((closed_reason = ANY (ARRAY['delivered'::text, 'returned'::text, 'cancelled'::text, 'stopped'::text, 'superseded'::text]))),
+  constraint parcels_closing_has_a_reason CHECK (((closed_at IS NULL) = (closed_reason IS NULL))),
+  constraint parcels_delivery_time_needs_a_delivery CHECK (((status = ANY (ARRAY['delivered'::text, 'return_to_sender'::text])) OR ((delivered_at IS NULL) AND (delivered_local_time IS NULL)))),
+  constraint parcels_estimate_has_both_ends CHECK ((((estimated_from IS NULL) = (estimated_until IS NULL)) AND (estimated_from <= estimated_until))),
+  constraint parcels_tracking_number_is_normalised CHECK (((tracking_number COLLATE "C") ~ '^[A-Z0-9]{4,40}$'::text)),
+  constraint parcels_tracking_url_is_https CHECK (((tracking_url ~ '^https://[^[:space:]]+$'::text) AND (length(tracking_url) <= 2000)))
+) with (fillfactor=85);
+CREATE INDEX parcels_created_at_idx ON bookpost.parcels USING btree (created_at DESC, id);
+CREATE UNIQUE INDEX parcels_one_live_per_carrier_and_number ON bookpost.parcels USING btree (carrier_code, tracking_number) WHERE (closed_at IS NULL);
+CREATE INDEX parcels_status_changed_at_idx ON bookpost.parcels USING btree (status, status_changed_at DESC, id);
+CREATE INDEX parcels_tracking_number_idx ON bookpost.parcels USING btree (tracking_number);
+alter table bookpost.parcels enable row level security;
+alter table bookpost.parcels force row level security;
+create policy member_sees_her_books on bookpost.parcels for select to bookpost_member using ((id IN ( SELECT pb.parcel_id
+   FROM bookpost.parcel_books pb
+  WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id)))));
+create policy operator_sees_all on bookpost.parcels for select to bookpost_operator using (true);
+create policy worker_does_all on bookpost.parcels for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.parcels is 'What a carrier carries: one number, in one life. Carriers use numbers again, so only one live parcel may have a number; a corrected number is a new parcel.';
+comment on column bookpost.parcels.carrier_code is 'Always said by a person or the app, never guessed from the number.';
+comment on column bookpost.parcels.tracking_url is 'A public page that the carrier itself named, where it differs from its usual one.';
+comment on column bookpost.parcels.status_version is 'Counts the changes of status; a notification names the version it tells of.';
+comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of the present status. When it happened, the events tell.';
+comment on column bookpost.parcels.raw_status is 'The carrier''s own code for its present state, as sent.';
+comment on column bookpost.parcels.raw_text is 'The carrier''s own words for its present state.';
+comment on column bookpost.parcels.estimated_from is 'Earliest expected delivery, as a wall clock at the destination shows it.';
+comment on column bookpost.parcels.is_estimate_a_date is 'The carrier gave days, not times of day.';
+comment on column bookpost.parcels.delivered_at is 'The carrier''s own time of delivery; null where it gave no offset or zone: see delivered_local_time.';
+comment on column bookpost.parcels.delivered_local_time is 'What the wall clock showed at delivery.';
+comment on column bookpost.parcels.closed_at is 'Since when it is no longer tracked; null: live.';
+grant select on bookpost.parcels to bookpost_member;
+grant select on bookpost.parcels to bookpost_operator;
+grant delete, insert, select, update on bookpost.parcels to bookpost_worker;
+
+create table bookpost.tracking_events (
+  parcel_id uuid not null,
+  identity text not null,
+  occurred_at timestamp with time zone,
+  local_time timestamp without time zone,
+  time_zone text,
+  is_date_only boolean default false not null,
+  raw_time text not null,
+  status text,
+  raw_code text not null,
+  is_code_listed boolean default true not null,
+  description text,
+  location text,
+  country_code text,
+  reason_code text,
+  is_action_required boolean default false not null,
+  sort_at timestamp with time zone not null,
+  sort_rank smallint not null,
+  first_seen_at timestamp with time zone default now() not null,
+  constraint tracking_events_pkey PRIMARY KEY (parcel_id, identity),
+  constraint tracking_events_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE,
+  constraint tracking_events_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE RESTRICT,
+  constraint tracking_events_texts_are_short CHECK (((length(identity) <= 100) AND (length(raw_time) <= 100) AND (length(raw_code) <= 100) AND (length(description) <= 500) AND (length(location) <= 500))),
+  constraint tracking_events_unlisted_code_has_no_status CHECK ((is_code_listed OR (status IS NULL)))
+);
+CREATE INDEX tracking_events_parcel_id_sort_idx ON bookpost.tracking_events USING btree (parcel_id, sort_at DESC, sort_rank DESC, identity DESC);
+CREATE INDEX tracking_events_unlisted_idx ON bookpost.tracking_events USING btree (raw_code) WHERE (NOT is_code_listed);
+alter table bookpost.tracking_events enable row level security;
+alter table bookpost.tracking_events force row level security;
+create policy member_sees_her_books on bookpost.tracking_events for select to bookpost_member using ((parcel_id IN ( SELECT pb.parcel_id
+   FROM bookpost.parcel_books pb
+  WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id)))));
+create policy operator_sees_all on bookpost.tracking_events for select to bookpost_operator using (true);
+create policy worker_does_all on bookpost.tracking_events for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.tracking_events is 'The carrier''s scans, each kept once, none ever removed because the carrier forgot it.';
+comment on column bookpost.tracking_events.identity is 'Tells this scan from every other of the parcel.';
+comment on column bookpost.tracking_events.occurred_at is 'The instant, where the carrier gave an offset or zone; otherwise null.';
+comment on column bookpost.tracking_events.local_time is 'What the wall clock showed there; at midnight where only a date was given (is_date_only).';
+comment on column bookpost.tracking_events.time_zone is 'The zone or offset the carrier gave; null: it gave none.';
+comment on column bookpost.tracking_events.raw_time is 'The carrier''s own text.';
+comment on column bookpost.tracking_events.status is 'The stage this scan tells of; null: none (a photo, a changed date), or a code not in our table.';
+comment on column bookpost.tracking_events.is_code_listed is 'False: the carrier used a code we do not know; it changed nothing and is listed for a person.';
+comment on column bookpost.tracking_events.sort_at is 'The order of scans: the instant, or the local time read as UTC and lifted to the scan before it where the carrier lists it later.';
+comment on column bookpost.tracking_events.sort_rank is 'The carrier''s own order among scans with the same sort_at.';
+grant select on bookpost.tracking_events to bookpost_member;
+grant select on bookpost.tracking_events to bookpost_operator;
+grant delete, insert, select, update on bookpost.tracking_events to bookpost_worker;
+
+create table bookpost.users (
+  id uuid default gen_random_uuid() not null,
+  app_user_id text,
+  name text,
+  email text,
+  phone_number text,
+  time_zone text default 'UTC'::text not null,
+  is_email_wanted boolean default true not null,
+  is_sms_wanted boolean default false not null,
+  created_at timestamp with time zone default now() not null,
+  constraint users_pkey PRIMARY KEY (id),
+  constraint users_app_user_id_is_unique UNIQUE (app_user_id),
+  constraint users_email_has_one_at CHECK (((length(email) <= 254) AND (email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text))),
+  constraint users_phone_number_is_e164 CHECK (((phone_number COLLATE "C") ~ '^\+[1-9][0-9]{1,14}$'::text)),
+  constraint users_time_zone_is_known CHECK ((('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
+);
+alter table bookpost.users enable row level security;
+alter table bookpost.users force row level security;
+create policy member_sees_herself on bookpost.users for select to bookpost_member using ((id = ( SELECT bookpost.current_user_id() AS current_user_id)));
+create policy operator_sees_all on bookpost.users for select to bookpost_operator using (true);
+create policy worker_does_all on bookpost.users for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.users is 'Someone who is told where books are: a collector, a dealer, or a dealer''s customer.';
+comment on column bookpost.users.app_user_id is 'The app''s own id of this person; unique, free of meaning to bookpost.';
+comment on column bookpost.users.phone_number is 'In international form (E.164), such as +442079460123; anything else is refused.';
+comment on column bookpost.users.time_zone is 'IANA name such as Europe/London: the zone in which times are shown to this person.';
+comment on column bookpost.users.is_sms_wanted is 'Wants text messages; none is sent before the number has been verified.';
+grant select on bookpost.users to bookpost_member;
+grant select on bookpost.users to bookpost_operator;
+grant delete, insert, select, update on bookpost.users to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.current_user_id()
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (NULLIF(current_setting('bookpost.user_id'::text, true), ''::text))::uuid;
+comment on function bookpost.current_user_id() is 'The signed-in user of this transaction (setting bookpost.user_id); null when nobody is.';
+grant execute on function bookpost.current_user_id() to bookpost_member;
+grant execute on function bookpost.current_user_id() to bookpost_operator;
+grant execute on function bookpost.current_user_id() to bookpost_visitor;
+grant execute on function bookpost.current_user_id() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.normalize_tracking_number(tracking_number text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN upper(regexp_replace(tracking_number, '[[:space:]-]+'::text, ''::text, 'g'::text));
+comment on function bookpost.normalize_tracking_number(text) is 'The form in which numbers are stored and compared: upper case, without spaces and hyphens.';
+grant execute on function bookpost.normalize_tracking_number(text) to bookpost_member;
+grant execute on function bookpost.normalize_tracking_number(text) to bookpost_operator;
+grant execute on function bookpost.normalize_tracking_number(text) to bookpost_visitor;
+grant execute on function bookpost.normalize_tracking_number(text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.parcels_did_last_look_work(parcel bookpost.parcels)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT (o.circuit_effect = 'success'::text)
+    FROM (bookpost_private.checks c
+      JOIN bookpost_private.lookup_outcomes o ON ((o.outcome = c.last_outcome)))
+   WHERE (c.parcel_id = (parcels_did_last_look_work.parcel).id);
+END;
+comment on function bookpost.parcels_did_last_look_work(bookpost.parcels) is 'Whether the carrier answered when it was last asked; null: not asked yet.';
+grant execute on function bookpost.parcels_did_last_look_work(bookpost.parcels) to bookpost_member;
+grant execute on function bookpost.parcels_did_last_look_work(bookpost.parcels) to bookpost_operator;
+grant execute on function bookpost.parcels_did_last_look_work(bookpost.parcels) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.parcels_last_looked_at(parcel bookpost.parcels)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.last_looked_at
+    FROM bookpost_private.checks c
+   WHERE (c.parcel_id = (parcels_last_looked_at.parcel).id);
+END;
+comment on function bookpost.parcels_last_looked_at(bookpost.parcels) is 'When the carrier was last asked.';
+grant execute on function bookpost.parcels_last_looked_at(bookpost.parcels) to bookpost_member;
+grant execute on function bookpost.parcels_last_looked_at(bookpost.parcels) to bookpost_operator;
+grant execute on function bookpost.parcels_last_looked_at(bookpost.parcels) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.parcels_next_look_at(parcel bookpost.parcels)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.next_check_at
+    FROM bookpost_private.checks c
+   WHERE (c.parcel_id = (parcels_next_look_at.parcel).id);
+END;
+comment on function bookpost.parcels_next_look_at(bookpost.parcels) is 'When the carrier is asked next; null: not at all.';
+grant execute on function bookpost.parcels_next_look_at(bookpost.parcels) to bookpost_member;
+grant execute on function bookpost.parcels_next_look_at(bookpost.parcels) to bookpost_operator;
+grant execute on function bookpost.parcels_next_look_at(bookpost.parcels) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.parcels_tracking_page(parcel bookpost.parcels)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT COALESCE((parcels_tracking_page.parcel).tracking_url, ( SELECT pb.tracking_url
+            FROM bookpost.parcel_books pb
+           WHERE ((pb.parcel_id = (parcels_tracking_page.parcel).id) AND (pb.tracking_url IS NOT NULL))
+           ORDER BY pb.started_at DESC, pb.book_id
+          LIMIT 1), replace(c.tracking_page, '{number}'::text, (parcels_tracking_page.parcel).tracking_number)) AS "coalesce"
+    FROM bookpost.carriers c
+   WHERE (c.code = (parcels_tracking_page.parcel).carrier_code);
+END;
+comment on function bookpost.parcels_tracking_page(bookpost.parcels) is 'The public page of this parcel: the one its carrier named, else the owner''s own link, else the carrier''s usual page.';
+grant execute on function bookpost.parcels_tracking_page(bookpost.parcels) to bookpost_member;
+grant execute on function bookpost.parcels_tracking_page(bookpost.parcels) to bookpost_operator;
+grant execute on function bookpost.parcels_tracking_page(bookpost.parcels) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.refresh_book(book uuid)
+ RETURNS bookpost.books
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_book bookpost.books;
+  v_parcel_id uuid;
+  v_check bookpost_private.checks;
+  v_parcel bookpost.parcels;
+begin
+  select b.* into v_book from bookpost.books b where b.id = refresh_book.book;
+  if not found then
+    raise exception 'There is no book %.', refresh_book.book using errcode = 'BP404';
+  end if;
+  v_parcel_id := bookpost_private.current_parcel(refresh_book.book);
+  -- Waits for a lookup that is being recorded; what we set then stands.
+  select c.* into v_check from bookpost_private.checks c where c.parcel_id = v_parcel_id for no key update;
+  if not found then
+    raise exception 'The book "%" is in no parcel.', v_book.title using errcode = 'BP400', hint = 'Track it first.';
+  end if;
+  select p.* into strict v_parcel from bookpost.parcels p where p.id = v_parcel_id;
+  if v_check.api_code is null then
+    raise exception 'Nobody can be asked about parcels of carrier "%": their status is set by people.', v_parcel.carrier_code
+      using errcode = 'BP400';
+  end if;
+
+  if v_parcel.closed_at is not null then
+    begin
+      update bookpost.parcels p set closed_at = null, closed_reason = null where p.id = v_parcel_id;
+    exception when unique_violation then
+      raise exception 'The number % is now that of a newer parcel; this one stays closed.', v_parcel.tracking_number
+        using errcode = 'BP409';
+    end;
+  end if;
+  update bookpost.parcel_books pb set stopped_at = null
+  where pb.parcel_id = v_parcel_id and pb.book_id = refresh_book.book and pb.stopped_at is not null;
+
+  -- A job that failed for good would only set it aside again.
+  perform graphile_worker.remove_job(j.key)
+  from graphile_worker.jobs j
+  where j.key = 'parcel:' || v_parcel_id and j.attempts >= j.max_attempts and j.locked_at is null;
+
+  update bookpost_private.checks c
+  set next_check_at = least(
+        c.next_check_at,
+        greatest(clock_timestamp(), c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code))
+      ),
+      pause_reason = null
+  where c.parcel_id = v_parcel_id;
+
+  perform bookpost_private.wake_dispatch();
+  return v_book;
+end;
+$function$;
+comment on function bookpost.refresh_book(uuid) is 'Asks for a look now, within the carrier''s limits (min_check_interval), and opens a closed or set-aside parcel again. Raises BP404 for an unknown book, BP400 when nobody can be asked, BP409 when the number has passed to a newer parcel.';
+grant execute on function bookpost.refresh_book(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.stop_tracking(book uuid)
+ RETURNS bookpost.books
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_book bookpost.books;
+begin
+  select b.* into v_book from bookpost.books b where b.id = stop_tracking.book;
+  if not found then
+    raise exception 'There is no book %.', stop_tracking.book using errcode = 'BP404';
+  end if;
+  -- The checks of its parcels first: the one lock order.
+  perform 1 from bookpost_private.checks c
+  where c.parcel_id in (select pb.parcel_id from bookpost.parcel_books pb where pb.book_id = stop_tracking.book)
+  order by c.parcel_id
+  for no key update;
+  update bookpost.parcel_books pb set stopped_at = clock_timestamp() where pb.book_id = stop_tracking.book and pb.stopped_at is null;
+  perform bookpost_private.close_forsaken_parcels();
+  return v_book;
+end;
+$function$;
+comment on function bookpost.stop_tracking(uuid) is 'Ends the tracking of a book for its owner; the parcel goes on while another book in it is tracked. Raises BP404 for an unknown book.';
+grant execute on function bookpost.stop_tracking(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.track_book(title text, carrier text, tracking_number text, author text DEFAULT NULL::text, owner uuid DEFAULT NULL::uuid, declared_value numeric DEFAULT NULL::numeric, declared_currency text DEFAULT NULL::text, app_book_id text DEFAULT NULL::text, tracking_url text DEFAULT NULL::text)
+ RETURNS bookpost.books
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_number text := bookpost.normalize_tracking_number(track_book.tracking_number);
+  v_carrier bookpost.carriers;
+  v_owner uuid;
+  v_parcel_id uuid;
+  v_book bookpost.books;
+begin
+  if coalesce(track_book.title, '') !~ '[^[:space:]]' then
+    raise exception 'A book needs a title.' using errcode = 'BP400';
+  end if;
+  select * into v_carrier from bookpost.carriers c where c.code = track_book.carrier;
+  if not found then
+    raise exception 'There is no carrier "%". Say which one: it is never guessed from the number.', coalesce(track_book.carrier, '')
+      using errcode = 'BP400', hint = (select 'Known carriers: ' || string_agg(c.code, ', ' order by c.code) from bookpost.carriers c);
+  end if;
+  if v_number is null or v_number collate "C" !~ '^[A-Z0-9]{4,40}$' then
+    raise exception 'A tracking number has 4 to 40 letters and digits; "%" has not.', left(coalesce(track_book.tracking_number, ''), 60)
+      using errcode = 'BP400';
+  end if;
+  if track_book.owner is not null and not exists (select from bookpost.users u where u.id = track_book.owner) then
+    raise exception 'There is no user %.', track_book.owner using errcode = 'BP404';
+  end if;
+  v_owner := coalesce(track_book.owner, bookpost_private.default_owner());
+
+  -- One parcel for all who track this number. The loop ends: each round either inserts, or locks the live one,
+  -- or finds that it was closed in between.
+  loop
+    insert into bookpost.parcels (carrier_code, tracking_number)
+    values (v_carrier.code, v_number)
+    -- A second caller waits for the first and then joins its parcel.
+    on conflict (carrier_code, tracking_number) where closed_at is null do nothing
+    returning id into v_parcel_id;
+    if found then
+      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason)
+      values (
+        v_parcel_id, v_carrier.api_code,
+        case when v_carrier.api_code is not null then clock_timestamp() end,
+        case when v_carrier.api_code is null then 'no_api' end
+      );
+      exit;
+    end if;
+    -- `stuck` lists a live parcel without its check; whoever tracks it mends it.
+    insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason)
+    select p.id, v_carrier.api_code,
+      case when v_carrier.api_code is not null then clock_timestamp() end,
+      case when v_carrier.api_code is null then 'no_api' end
+    from bookpost.parcels p
+    where p.carrier_code = v_carrier.code and p.tracking_number = v_number and p.closed_at is null
+      and not exists (select from bookpost_private.checks c where c.parcel_id = p.id)
+    -- Mended by another this moment.
+    on conflict (parcel_id) do nothing;
+    select c.parcel_id into v_parcel_id
+    from bookpost_private.checks c
+    join bookpost.parcels p on p.id = c.parcel_id
+    where p.carrier_code = v_carrier.code and p.tracking_number = v_number and p.closed_at is null
+    -- Waits for whoever may be closing it.
+    for no key update of c;
+    exit when found and exists (select from bookpost.parcels p where p.id = v_parcel_id and p.closed_at is null);
+  end loop;
+
+  -- Asked twice, the same book: by the app's id, or else by title in the same parcel.
+  if track_book.app_book_id is not null then
+    insert into bookpost.books as b (owner_id, title, author, declared_value, declared_currency, app_book_id)
+    values (v_owner, track_book.title, track_book.author, track_book.declared_value, track_book.declared_currency, track_book.app_book_id)
+    on conflict on constraint books_app_book_id_is_unique_per_owner do update
+      set title = excluded.title,
+        author = coalesce(excluded.author, b.author),
+        declared_value = coalesce(excluded.declared_value, b.declared_value),
+        declared_currency = coalesce(excluded.declared_currency, b.declared_currency)
+    returning * into v_book;
+  else
+    select b.* into v_book
+    from bookpost.books b
+    join bookpost.parcel_books pb on pb.book_id = b.id and pb.parcel_id = v_parcel_id and pb.stopped_at is null
+    where b.owner_id = v_owner and b.title = track_book.title and b.app_book_id is null
+    limit 1;
+    if not found then
+      insert into bookpost.books (owner_id, title, author, declared_value, declared_currency)
+      values (v_owner, track_book.title, track_book.author, track_book.declared_value, track_book.declared_currency)
+      returning * into v_book;
+    end if;
+  end if;
+
+  insert into bookpost.parcel_books as pb (book_id, parcel_id, owner_id, tracking_url)
+  values (v_book.id, v_parcel_id, v_owner, track_book.tracking_url)
+  -- Asked again: live again, and with the newest link.
+  on conflict (book_id, parcel_id) do update
+    set stopped_at = null, tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
+
+  perform bookpost_private.wake_dispatch();
+  return v_book;
+end;
+$function$;
+comment on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text) is 'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). Asked again it returns the same book. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
+grant execute on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text) to bookpost_worker;
+
+create schema bookpost_ops;
+comment on schema bookpost_ops is 'Views for people at psql: what is going on, and why.';
+grant usage on schema bookpost_ops to bookpost_worker;
+
+create view bookpost_ops.circuits with (security_invoker=true) as
+ SELECT c.api_code,
+    c.state,
+    c.generation,
+    c.consecutive_failures,
+    c.open_until,
+    c.is_forced,
+    g.reason AS held_by,
+    g.until AS held_until,
+    b.parked_reason,
+        CASE
+            WHEN b.day = (now() AT TIME ZONE a.day_time_zone)::date THEN b.day_calls
+            ELSE 0
+        END AS day_calls,
+    a.calls_per_day,
+    (( SELECT count(*) AS count
+           FROM bookpost_private.leases l
+          WHERE l.api_code = c.api_code))::integer AS in_flight,
+    (( SELECT count(*) AS count
+           FROM bookpost_private.checks k
+          WHERE k.api_code = c.api_code AND k.next_check_at <= now()))::integer AS due,
+    t.reason AS last_transition,
+    t.occurred_at AS last_transition_at
+   FROM bookpost.carrier_circuits c
+     JOIN bookpost.carrier_apis a ON a.code = c.api_code
+     JOIN bookpost_private.budgets b ON b.api_code = c.api_code
+     CROSS JOIN LATERAL bookpost_private.gate(c.api_code) g(allowance, reason, until, spacing, next_call_at)
+     LEFT JOIN LATERAL ( SELECT x.reason,
+            x.occurred_at
+           FROM bookpost_private.circuit_transitions x
+          WHERE x.api_code = c.api_code
+          ORDER BY x.id DESC
+         LIMIT 1) t ON true;
+comment on view bookpost_ops.circuits is 'Each API''s circuit, what holds it back and until when, what it has used of its day, and how many parcels are due.';
+grant select on bookpost_ops.circuits to bookpost_worker;
+
+create view bookpost_ops.recent_lookups with (security_invoker=true) as
+ SELECT k.finished_at,
+    k.api_code,
+    p.carrier_code,
+    p.tracking_number,
+    k.outcome,
+    k.error_code,
+    k.error_message,
+    k.calls,
+    k.finished_at - k.started_at AS took,
+    k.is_probe,
+    k.generation,
+    k.id AS lookup_id,
+    k.parcel_id
+   FROM bookpost_private.lookups k
+     LEFT JOIN bookpost.parcels p ON p.id = k.parcel_id
+  ORDER BY k.finished_at DESC
+ LIMIT 200;
+comment on view bookpost_ops.recent_lookups is 'The last 200 lookups, newest first.';
+grant select on bookpost_ops.recent_lookups to bookpost_worker;
+
+create view bookpost_ops.stuck with (security_invoker=true) as
+ SELECT 'lease'::text AS kind,
+    l.lookup_id::text AS id,
+    (('lookup of parcel '::text || l.parcel_id) || ' by '::text) || l.worker_id AS what,
+    l.lease_until AS since
+   FROM bookpost_private.leases l
+  WHERE l.lease_until < (now() - '00:00:10'::interval)
+UNION ALL
+ SELECT 'probe'::text AS kind,
+    c.api_code AS id,
+    'probe '::text || c.probe_lookup_id AS what,
+    c.probe_until AS since
+   FROM bookpost.carrier_circuits c
+  WHERE c.probe_until < (now() - '00:00:10'::interval)
+UNION ALL
+ SELECT 'job'::text AS kind,
+    q.job_id::text AS id,
+    (('job of parcel '::text || q.parcel_id) || ' locked by '::text) || q.locked_by AS what,
+    q.locked_at AS since
+   FROM bookpost_private.queued_lookups() q(parcel_id, job_id, run_at, attempts, max_attempts, locked_at, locked_by, last_error)
+  WHERE q.locked_at < (now() - '00:00:10'::interval) AND (q.locked_at < (now() - '00:05:00'::interval) OR NOT (EXISTS ( SELECT
+           FROM bookpost_private.workers w
+          WHERE w.id = q.locked_by)))
+UNION ALL
+ SELECT 'parcel'::text AS kind,
+    p.id::text AS id,
+    ((p.carrier_code || ' '::text) || p.tracking_number) || ' is live and has no row in checks'::text AS what,
+    p.created_at AS since
+   FROM bookpost.parcels p
+  WHERE p.closed_at IS NULL AND NOT (EXISTS ( SELECT
+           FROM bookpost_private.checks c
+          WHERE c.parcel_id = p.id));
+comment on view bookpost_ops.stuck is 'What is busy beyond its time. Empty when all is well.';
+grant select on bookpost_ops.stuck to bookpost_worker;
+
+create view bookpost_ops.unmapped_codes with (security_invoker=true) as
+ SELECT p.carrier_code,
+    e.raw_code,
+    count(*)::integer AS scans,
+    min(e.first_seen_at) AS first_seen_at,
+    max(e.first_seen_at) AS last_seen_at,
+    min(e.description) AS description
+   FROM bookpost.tracking_events e
+     JOIN bookpost.parcels p ON p.id = e.parcel_id
+  WHERE NOT e.is_code_listed
+  GROUP BY p.carrier_code, e.raw_code;
+comment on view bookpost_ops.unmapped_codes is 'Codes that carriers used and our tables do not know; they changed no status. A person adds them to the adapter.';
+grant select on bookpost_ops.unmapped_codes to bookpost_worker;
+
+create view bookpost_ops.why with (security_invoker=true) as
+ SELECT p.id AS parcel_id,
+    p.carrier_code,
+    p.tracking_number,
+    p.status,
+    t.titles,
+        CASE
+            WHEN l.parcel_id IS NOT NULL THEN 'looking'::text
+            WHEN c.pause_reason IS NOT NULL THEN c.pause_reason
+            WHEN q.locked_at IS NOT NULL THEN 'looking'::text
+            WHEN q.parcel_id IS NOT NULL AND q.attempts < q.max_attempts THEN 'queued'::text
+            WHEN c.next_check_at > now() THEN 'scheduled'::text
+            WHEN g.allowance = 0 THEN g.reason
+            ELSE 'due'::text
+        END AS reason,
+        CASE
+            WHEN l.parcel_id IS NOT NULL THEN l.lease_until
+            WHEN c.pause_reason IS NOT NULL THEN NULL::timestamp with time zone
+            WHEN q.parcel_id IS NOT NULL AND q.attempts < q.max_attempts THEN q.run_at
+            WHEN c.next_check_at > now() THEN c.next_check_at
+            WHEN g.allowance = 0 THEN g.until
+            ELSE c.next_check_at
+        END AS until,
+    c.last_outcome,
+    c.last_error,
+    c.last_looked_at
+   FROM bookpost.parcels p
+     JOIN bookpost_private.checks c ON c.parcel_id = p.id
+     LEFT JOIN bookpost_private.leases l ON l.parcel_id = p.id
+     LEFT JOIN bookpost_private.queued_lookups() q(parcel_id, job_id, run_at, attempts, max_attempts, locked_at, locked_by, last_error) ON q.parcel_id = p.id
+     LEFT JOIN ( SELECT a.code,
+            x.allowance,
+            x.reason,
+            x.until
+           FROM bookpost.carrier_apis a
+             CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, reason, until, spacing, next_call_at)) g ON g.code = c.api_code
+     LEFT JOIN LATERAL ( SELECT string_agg(b.title, ', '::text ORDER BY b.title) AS titles
+           FROM bookpost.parcel_books pb
+             JOIN bookpost.books b ON b.id = pb.book_id
+          WHERE pb.parcel_id = p.id AND pb.stopped_at IS NULL) t ON true
+  WHERE p.closed_at IS NULL;
+comment on view bookpost_ops.why is 'Why each live parcel is where it is: exactly one row each, with the reason and until when it holds. no_api and quarantined wait for a person, not_configured and parked for credentials.';
+grant select on bookpost_ops.why to bookpost_worker;
+
+create schema bookpost_private;
+comment on schema bookpost_private is 'The worker''s own: what is due, who is looking, what it cost. No API role may enter.';
+grant usage on schema bookpost_private to bookpost_worker;
+
+create type bookpost_private.lookup_report as (
+  lookup_id uuid,
+  outcome text,
+  error_code text,
+  error_message text,
+  retry_after_ms double precision,
+  is_api_wide boolean,
+  calls jsonb,
+  body text,
+  digest text,
+  status text,
+  raw_status text,
+  raw_text text,
+  is_return boolean,
+  estimated_from timestamp without time zone,
+  estimated_until timestamp without time zone,
+  estimated_time_zone text,
+  is_estimate_a_date boolean,
+  signed_by text,
+  tracking_url text,
+  events jsonb,
+  parcel_id uuid,
+  api_code text,
+  generation integer,
+  is_probe boolean,
+  worker_id text,
+  started_at timestamp with time zone
+);
+comment on type bookpost_private.lookup_report is 'The end of one lookup. outcome: found, or a word of lookup_outcomes; is_api_wide: a refusal that concerns our credentials, not this parcel; calls: [{kind, http_status, age_ms, duration_ms}]; events: the columns of tracking_events.';
+
+create table bookpost_private.budgets (
+  api_code text not null,
+  next_call_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  day date default '-infinity'::date not null,
+  day_calls integer default 0 not null,
+  not_before timestamp with time zone,
+  not_before_reason text,
+  parked_at timestamp with time zone,
+  parked_reason text,
+  parked_fingerprint text,
+  constraint budgets_pkey PRIMARY KEY (api_code),
+  constraint budgets_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
+  constraint budgets_day_calls_is_not_negative CHECK ((day_calls >= 0)),
+  constraint budgets_parking_has_a_reason CHECK (((parked_at IS NULL) = (parked_reason IS NULL))),
+  constraint budgets_wait_has_a_reason CHECK (((not_before IS NULL) = (not_before_reason IS NULL)))
+) with (fillfactor=20);
+alter table bookpost_private.budgets enable row level security;
+alter table bookpost_private.budgets force row level security;
+create policy worker_does_all on bookpost_private.budgets for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.budgets is 'What is left of each API''s allowance, and whether it has told us to wait. One row per API, written once per batch of lookups.';
+comment on column bookpost_private.budgets.next_call_at is 'The pace: the next permit is for this time or later.';
+comment on column bookpost_private.budgets.day is 'The API''s own day that day_calls counts.';
+comment on column bookpost_private.budgets.not_before is 'The carrier said: not before this time (429 or quota).';
+comment on column bookpost_private.budgets.parked_fingerprint is 'Which credentials were refused last; a worker that comes with others ends the parking, one that has these gets no permit.';
+grant delete, insert, select, update on bookpost_private.budgets to bookpost_worker;
+
+create table bookpost_private.carrier_answers (
+  lookup_id uuid not null,
+  parcel_id uuid not null,
+  api_code text not null,
+  received_at timestamp with time zone not null,
+  digest text,
+  body text not null,
+  constraint carrier_answers_pkey PRIMARY KEY (lookup_id, received_at)
+) partition by RANGE (received_at);
+CREATE INDEX carrier_answers_parcel_id_received_at_idx ON ONLY bookpost_private.carrier_answers USING btree (parcel_id, received_at DESC);
+alter table bookpost_private.carrier_answers enable row level security;
+alter table bookpost_private.carrier_answers force row level security;
+create policy worker_does_all on bookpost_private.carrier_answers for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.carrier_answers is 'What the carrier said, kept when it was new or made no sense, for evidence and replay. May hold names and addresses.';
+grant delete, insert, select, update on bookpost_private.carrier_answers to bookpost_worker;
+
+create table bookpost_private.carrier_calls (
+  lookup_id uuid not null,
+  api_code text not null,
+  kind text not null,
+  http_status integer,
+  called_at timestamp with time zone not null,
+  duration interval not null
+) partition by RANGE (called_at);
+CREATE INDEX carrier_calls_api_code_called_at_idx ON ONLY bookpost_private.carrier_calls USING btree (api_code, called_at DESC);
+alter table bookpost_private.carrier_calls enable row level security;
+alter table bookpost_private.carrier_calls force row level security;
+create policy worker_does_all on bookpost_private.carrier_calls for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.carrier_calls is 'One row per HTTP request that went out, token requests included: what the carrier counts too.';
+grant delete, insert, select, update on bookpost_private.carrier_calls to bookpost_worker;
+
+create table bookpost_private.checks (
+  parcel_id uuid not null,
+  api_code text,
+  next_check_at timestamp with time zone,
+  pause_reason text,
+  last_looked_at timestamp with time zone,
+  last_answered_at timestamp with time zone,
+  last_changed_at timestamp with time zone,
+  last_outcome text,
+  last_error text,
+  digest text,
+  unchanged_count integer default 0 not null,
+  failure_count integer default 0 not null,
+  constraint checks_pkey PRIMARY KEY (parcel_id),
+  constraint checks_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE RESTRICT,
+  constraint checks_last_outcome_fkey FOREIGN KEY (last_outcome) REFERENCES bookpost_private.lookup_outcomes(outcome) ON UPDATE CASCADE,
+  constraint checks_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE,
+  constraint checks_due_needs_an_api CHECK (((next_check_at IS NULL) OR (api_code IS NOT NULL))),
+  constraint checks_next_look_or_reason CHECK (((next_check_at IS NULL) = (pause_reason IS NOT NULL))),
+  constraint checks_pause_reason_is_known CHECK ((pause_reason = ANY (ARRAY['closed'::text, 'no_api'::text, 'quarantined'::text])))
+) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.05);
+CREATE INDEX checks_api_code_next_check_at_idx ON bookpost_private.checks USING btree (api_code, next_check_at, parcel_id) WHERE (next_check_at IS NOT NULL);
+alter table bookpost_private.checks enable row level security;
+alter table bookpost_private.checks force row level security;
+create policy worker_does_all on bookpost_private.checks for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.checks is 'For each parcel what every look changes: when next, when last, how it went. Narrow, so that writing it is cheap.';
+comment on column bookpost_private.checks.pause_reason is 'Why there is no next look: closed; no_api (people set the status); quarantined (our own bug, see last_error).';
+comment on column bookpost_private.checks.digest is 'Of the last answer as we read it; the same digest again means nothing is new.';
+grant delete, insert, select, update on bookpost_private.checks to bookpost_worker;
+
+create table bookpost_private.circuit_transitions (
+  id bigint generated always as identity not null,
+  api_code text not null,
+  generation integer not null,
+  from_state text not null,
+  to_state text not null,
+  reason text not null,
+  lookup_ids uuid[] default '{}'::uuid[] not null,
+  author text,
+  occurred_at timestamp with time zone default clock_timestamp() not null,
+  constraint circuit_transitions_pkey PRIMARY KEY (id),
+  constraint circuit_transitions_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE
+);
+CREATE INDEX circuit_transitions_api_code_id_idx ON bookpost_private.circuit_transitions USING btree (api_code, id DESC);
+alter table bookpost_private.circuit_transitions enable row level security;
+alter table bookpost_private.circuit_transitions force row level security;
+create policy worker_does_all on bookpost_private.circuit_transitions for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.circuit_transitions is 'Why each circuit moved: the reason, the lookups that caused it, or the person.';
+grant delete, insert, select, update on bookpost_private.circuit_transitions to bookpost_worker;
+
+create table bookpost_private.forsaken_parcels (
+  parcel_id uuid not null,
+  constraint forsaken_parcels_pkey PRIMARY KEY (parcel_id),
+  constraint forsaken_parcels_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE
+);
+alter table bookpost_private.forsaken_parcels enable row level security;
+alter table bookpost_private.forsaken_parcels force row level security;
+create policy worker_does_all on bookpost_private.forsaken_parcels for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.forsaken_parcels is 'Parcels whose last relation ended, until sweep closes them: whoever deletes a book must not wait for a lookup.';
+grant delete, insert, select, update on bookpost_private.forsaken_parcels to bookpost_worker;
+
+create table bookpost_private.leases (
+  parcel_id uuid not null,
+  lookup_id uuid not null,
+  api_code text not null,
+  generation integer not null,
+  is_probe boolean not null,
+  worker_id text not null,
+  started_at timestamp with time zone not null,
+  lease_until timestamp with time zone not null,
+  constraint leases_pkey PRIMARY KEY (parcel_id),
+  constraint leases_lookup_id_is_unique UNIQUE (lookup_id),
+  constraint leases_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
+  constraint leases_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE,
+  constraint leases_ends_after_it_starts CHECK ((lease_until > started_at))
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=200);
+CREATE INDEX leases_api_code_idx ON bookpost_private.leases USING btree (api_code);
+alter table bookpost_private.leases enable row level security;
+alter table bookpost_private.leases force row level security;
+create policy worker_does_all on bookpost_private.leases for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.leases is 'The lookups under way: one per parcel. Recording deletes the lease, which is how a late answer is recognised.';
+grant delete, insert, select, update on bookpost_private.leases to bookpost_worker;
+
+create table bookpost_private.lookup_outcomes (
+  outcome text not null,
+  description text not null,
+  circuit_effect text not null,
+  retry_after interval,
+  max_retry_after interval,
+  constraint lookup_outcomes_pkey PRIMARY KEY (outcome),
+  constraint lookup_outcomes_circuit_effect_is_known CHECK ((circuit_effect = ANY (ARRAY['success'::text, 'failure'::text, 'none'::text]))),
+  constraint lookup_outcomes_retry_has_both_ends CHECK ((((retry_after IS NULL) = (max_retry_after IS NULL)) AND (retry_after <= max_retry_after)))
+);
+alter table bookpost_private.lookup_outcomes enable row level security;
+alter table bookpost_private.lookup_outcomes force row level security;
+create policy worker_does_all on bookpost_private.lookup_outcomes for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.lookup_outcomes is 'How a lookup can end, what that means for the circuit, and when to look again: retry_after, doubled with every failure in a row up to max_retry_after; null: by polling policy, or as soon as the API may be asked.';
+grant delete, insert, select, update on bookpost_private.lookup_outcomes to bookpost_worker;
+
+create table bookpost_private.lookups (
+  id uuid not null,
+  parcel_id uuid not null,
+  api_code text not null,
+  generation integer not null,
+  is_probe boolean not null,
+  worker_id text not null,
+  started_at timestamp with time zone not null,
+  finished_at timestamp with time zone not null,
+  outcome text not null,
+  error_code text,
+  error_message text,
+  calls integer not null,
+  constraint lookups_pkey PRIMARY KEY (id, finished_at)
+) partition by RANGE (finished_at);
+CREATE INDEX lookups_finished_at_idx ON ONLY bookpost_private.lookups USING btree (finished_at DESC);
+CREATE INDEX lookups_parcel_id_finished_at_idx ON ONLY bookpost_private.lookups USING btree (parcel_id, finished_at DESC);
+alter table bookpost_private.lookups enable row level security;
+alter table bookpost_private.lookups force row level security;
+create policy worker_does_all on bookpost_private.lookups for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.lookups is 'The ledger: one row per finished lookup, never changed.';
+grant delete, insert, select, update on bookpost_private.lookups to bookpost_worker;
+
+create table bookpost_private.polling_policies (
+  status text not null,
+  check_interval interval not null,
+  max_check_interval interval not null,
+  constraint polling_policies_pkey PRIMARY KEY (status),
+  constraint polling_policies_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE CASCADE,
+  constraint polling_policies_intervals_are_positive CHECK (((check_interval > '00:00:00'::interval) AND (max_check_interval >= check_interval)))
+);
+alter table bookpost_private.polling_policies enable row level security;
+alter table bookpost_private.polling_policies force row level security;
+create policy worker_does_all on bookpost_private.polling_policies for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.polling_policies is 'How often a parcel is looked up, by status: check_interval after news, growing to max_check_interval while it stays silent.';
+grant delete, insert, select, update on bookpost_private.polling_policies to bookpost_worker;
+
+create table bookpost_private.workers (
+  id text not null,
+  host_name text not null,
+  process_id integer not null,
+  started_at timestamp with time zone default now() not null,
+  beat_at timestamp with time zone default now() not null,
+  api_fingerprints jsonb default '{}'::jsonb not null,
+  stale_results integer default 0 not null,
+  constraint workers_pkey PRIMARY KEY (id)
+) with (fillfactor=50);
+alter table bookpost_private.workers enable row level security;
+alter table bookpost_private.workers force row level security;
+create policy worker_does_all on bookpost_private.workers for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.workers is 'Which worker processes are alive, and which APIs each has credentials for (api code to a fingerprint of them).';
+comment on column bookpost_private.workers.stale_results is 'Answers that came after their lease was gone, and changed nothing.';
+grant delete, insert, select, update on bookpost_private.workers to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.acquire_lookups(parcel_ids uuid[], worker_id text)
+ RETURNS TABLE(parcel_id uuid, verdict text, retry_at timestamp with time zone, lookup_id uuid, api_code text, carrier_code text, tracking_number text, is_probe boolean, wait_ms integer, use_within_ms integer)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_locked uuid[];
+  v_ready uuid[];
+  v_api bookpost.carrier_apis;
+  v_budget bookpost_private.budgets;
+  v_circuit bookpost.carrier_circuits;
+  v_gate record;
+  v_code text;
+  v_now timestamptz;
+  v_day date;
+  v_grant integer;
+  v_generation integer;
+  v_probe_id uuid;
+  v_call_at timestamptz;
+  v_in_flight integer;
+  v_refusal text;
+  v_until timestamptz;
+  -- Chosen: a permit may lie this far in the future; longer and the job would hold its slot for nothing.
+  v_horizon constant interval := '5 seconds';
+begin
+  -- skip locked: whoever holds it is acquiring or recording this parcel now; to us it is busy.
+  select coalesce(array_agg(c.parcel_id), '{}') into v_locked
+  from (
+    select k.parcel_id from bookpost_private.checks k
+    where k.parcel_id = any (acquire_lookups.parcel_ids)
+    order by k.parcel_id
+    for no key update skip locked
+  ) c;
+
+  -- A second statement, so that a lease committed while we waited for nothing is seen.
+  for parcel_id, verdict, retry_at in
+    select
+      i.id,
+      case
+        when k.parcel_id is null then 'gone'
+        when not (i.id = any (v_locked)) then 'busy'
+        when exists (select from bookpost_private.leases l where l.parcel_id = i.id) then 'busy'
+        when k.pause_reason is not null then k.pause_reason
+        else 'not_due'
+      end,
+      k.next_check_at
+    from unnest(acquire_lookups.parcel_ids) i (id)
+    left join bookpost_private.checks k on k.parcel_id = i.id
+    where k.parcel_id is null
+      or not (i.id = any (v_locked))
+      or k.next_check_at is null
+      or k.next_check_at > clock_timestamp()
+      or exists (select from bookpost_private.leases l where l.parcel_id = i.id)
+  loop
+    v_locked := array_remove(v_locked, parcel_id);
+    return next;
+  end loop;
+
+  -- All budgets before any circuit. Rivals for them wait here for our commit, and then count with it.
+  perform 1
+  from bookpost_private.budgets b
+  where b.api_code in (select k.api_code from bookpost_private.checks k where k.parcel_id = any (v_locked))
+  order by b.api_code
+  for no key update;
+
+  for v_code in
+    select distinct k.api_code from bookpost_private.checks k where k.parcel_id = any (v_locked) order by k.api_code
+  loop
+    select * into strict v_budget from bookpost_private.budgets b where b.api_code = v_code;
+    v_now := clock_timestamp();
+    select * into strict v_api from bookpost.carrier_apis a where a.code = v_code;
+    select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = v_code;
+    select * into strict v_gate from bookpost_private.gate(v_code) g;
+    select array_agg(k.parcel_id order by v_circuit.state <> 'closed' and k.failure_count > 0, k.next_check_at, k.parcel_id) into v_ready
+    from bookpost_private.checks k where k.parcel_id = any (v_locked) and k.api_code = v_code;
+    select count(*) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
+
+    v_day := (v_now at time zone v_api.day_time_zone)::date;
+    if v_budget.day <> v_day then
+      v_budget.day := v_day;
+      v_budget.day_calls := 0;
+    end if;
+    v_grant := 0;
+    v_generation := v_circuit.generation;
+    v_probe_id := null;
+    v_refusal := null;
+    -- A worker that asks has credentials; that its first beat is not in yet must not stop it.
+    if v_gate.allowance = 0 and v_gate.reason <> 'not_configured' then
+      v_refusal := v_gate.reason;
+      v_until := v_gate.until;
+    -- Another worker's credentials ended the parking; this one still has those that were refused.
+    elsif v_budget.parked_fingerprint = (
+      select w.api_fingerprints ->> v_code from bookpost_private.workers w where w.id = acquire_lookups.worker_id
+    ) then
+      v_refusal := 'parked';
+      v_until := null;
+    end if;
+
+    for i in 1 .. array_length(v_ready, 1) loop
+      parcel_id := v_ready[i];
+      api_code := v_code;
+      lookup_id := null;
+      carrier_code := null;
+      tracking_number := null;
+      is_probe := false;
+      wait_ms := null;
+      use_within_ms := null;
+      v_call_at := greatest(v_now, v_budget.next_call_at);
+
+      if v_refusal is null and v_probe_id is not null and v_grant = 1 then
+        v_refusal := 'circuit_half_open';
+        v_until := v_now + v_api.lease_duration;
+      elsif v_refusal is null and v_in_flight + v_grant >= v_api.calls_in_flight then
+        v_refusal := 'no_budget';
+        -- Someone will have come back by then.
+        v_until := v_now + interval '1 second';
+      elsif v_refusal is null and v_budget.day_calls >= v_api.calls_per_day then
+        v_refusal := 'no_budget';
+        v_until := ((v_day + 1)::timestamp) at time zone v_api.day_time_zone;
+      elsif v_refusal is null and v_call_at > v_now + v_horizon then
+        v_refusal := 'no_budget';
+        v_until := v_call_at;
+      end if;
+
+      -- Only now, when nothing else stands in the way: the one probe.
+      if v_refusal is null and v_circuit.state <> 'closed' then
+        v_probe_id := gen_random_uuid();
+        v_generation := bookpost_private.claim_probe(v_code, v_probe_id);
+        if v_generation is null then
+          v_probe_id := null;
+          v_refusal := 'circuit_half_open';
+          v_until := v_now + v_api.lease_duration;
+        end if;
+      end if;
+
+      if v_refusal is not null then
+        verdict := v_refusal;
+        retry_at := v_until;
+        return next;
+        -- Later ones queue up behind, at the API's pace.
+        if v_refusal = 'no_budget' and v_gate.spacing > '0' then
+          v_until := v_until + v_gate.spacing;
+        end if;
+        continue;
+      end if;
+
+      verdict := 'permit';
+      retry_at := null;
+      is_probe := v_probe_id is not null;
+      lookup_id := coalesce(v_probe_id, gen_random_uuid());
+      select p.carrier_code, p.tracking_number into carrier_code, tracking_number
+      from bookpost.parcels p where p.id = v_ready[i];
+      insert into bookpost_private.leases
+        (parcel_id, lookup_id, api_code, generation, is_probe, worker_id, started_at, lease_until)
+      values (
+        v_ready[i], lookup_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
+        v_now, v_call_at + v_api.lease_duration
+      );
+      wait_ms := greatest(0, ceil(extract(epoch from v_call_at - v_now) * 1000))::integer;
+      use_within_ms := (extract(epoch from coalesce(bookpost_private.call_slack(v_api.call_window), v_api.lease_duration / 2)) * 1000)::integer;
+      v_grant := v_grant + 1;
+      v_budget.day_calls := v_budget.day_calls + 1;
+      if v_gate.spacing > '0' then
+        v_budget.next_call_at := v_call_at + v_gate.spacing;
+      end if;
+      return next;
+    end loop;
+
+    if v_grant > 0 then
+      update bookpost_private.budgets b
+      set day = v_budget.day, day_calls = v_budget.day_calls, next_call_at = v_budget.next_call_at
+      where b.api_code = v_code;
+    end if;
+  end loop;
+end;
+$function$;
+comment on function bookpost_private.acquire_lookups(uuid[],text) is 'For each parcel a permit (with the lookup''s id, when to call and within how long) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. Does not commit; commit before calling the carrier.';
+grant execute on function bookpost_private.acquire_lookups(uuid[],text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.beat(worker_id text, host_name text, process_id integer, api_fingerprints jsonb)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO bookpost_private.workers AS w (id, host_name, process_id, api_fingerprints)
+   VALUES (beat.worker_id, beat.host_name, beat.process_id, beat.api_fingerprints) ON CONFLICT(id) DO UPDATE SET beat_at = clock_timestamp(), api_fingerprints = excluded.api_fingerprints;
+ WITH parked AS (
+          SELECT k.api_code
+            FROM bookpost_private.budgets k
+           WHERE ((k.parked_at IS NOT NULL) AND (beat.api_fingerprints ? k.api_code) AND ((beat.api_fingerprints ->> k.api_code) IS DISTINCT FROM k.parked_fingerprint))
+           ORDER BY k.api_code
+          FOR NO KEY UPDATE OF k
+         )
+  UPDATE bookpost_private.budgets b SET parked_at = NULL::timestamp with time zone, parked_reason = NULL::text
+    FROM parked
+   WHERE (b.api_code = parked.api_code);
+END;
+comment on function bookpost_private.beat(text,text,integer,jsonb) is 'Keeps this worker alive in the eyes of the others (every 2 seconds) and ends the parking of an API that it has other credentials for.';
+grant execute on function bookpost_private.beat(text,text,integer,jsonb) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.call_slack(call_window interval)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN LEAST((call_window / (10)::double precision), '00:00:00.5'::interval);
+grant execute on function bookpost_private.call_slack(interval) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.claim_probe(api_code text, lookup_id uuid)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_lease interval;
+begin
+  -- skip locked: whoever finds the row taken is simply not the prober, and waits for nothing.
+  select a.lease_duration into v_lease
+  from bookpost.carrier_circuits c
+  join bookpost.carrier_apis a on a.code = c.api_code
+  where c.api_code = claim_probe.api_code
+    and ((c.state = 'open' and c.open_until <= v_now) or (c.state = 'half_open' and c.probe_until <= v_now))
+  for no key update of c skip locked;
+  if not found then
+    return null;
+  end if;
+  return bookpost_private.move_circuit(
+    claim_probe.api_code, 'half_open', 'cooldown has passed: one probe goes out', array[claim_probe.lookup_id],
+    probe_lookup_id => claim_probe.lookup_id, probe_for => v_lease
+  );
+end;
+$function$;
+comment on function bookpost_private.claim_probe(text,uuid) is 'The new generation if this lookup is the probe; null if the circuit is not ready for one or another lookup has it. Does not commit.';
+grant execute on function bookpost_private.claim_probe(text,uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.close_finished_parcels(parcel_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_parcel record;
+begin
+  for v_parcel in
+    select p.id,
+      case p.status when 'cancelled' then 'cancelled' when 'return_to_sender' then 'returned' else 'delivered' end as reason
+    from bookpost.parcels p
+    where p.id = any (parcel_ids) and p.closed_at is null
+      and (
+        p.status = 'cancelled'
+        -- A return with a time of delivery has arrived where it came from.
+        or (p.status = 'return_to_sender' and (p.delivered_at is not null or p.delivered_local_time is not null))
+        or (
+          p.status in ('delivered', 'return_to_sender')
+          and coalesce(p.delivered_at, p.delivered_local_time at time zone 'UTC', p.status_changed_at) < now() - interval '7 days'
+        )
+      )
+    order by p.id
+  loop
+    perform bookpost_private.close_parcel(v_parcel.id, v_parcel.reason);
+  end loop;
+end;
+$function$;
+grant execute on function bookpost_private.close_finished_parcels(uuid[]) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.close_forsaken_parcels()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_parcel_id uuid;
+begin
+  for v_parcel_id in
+    select c.parcel_id
+    from bookpost_private.checks c
+    where c.parcel_id in (select f.parcel_id from bookpost_private.forsaken_parcels f)
+    order by c.parcel_id
+    for no key update skip locked
+  loop
+    if not exists (select from bookpost.parcel_books pb where pb.parcel_id = v_parcel_id and pb.stopped_at is null) then
+      perform bookpost_private.close_parcel(v_parcel_id, 'stopped')
+      from bookpost.parcels p where p.id = v_parcel_id and p.closed_at is null;
+    end if;
+    delete from bookpost_private.forsaken_parcels f where f.parcel_id = v_parcel_id;
+  end loop;
+end;
+$function$;
+grant execute on function bookpost_private.close_forsaken_parcels() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.close_parcel(parcel_id uuid, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_lease bookpost_private.leases;
+begin
+  delete from bookpost_private.leases l where l.parcel_id = close_parcel.parcel_id
+  returning l.* into v_lease;
+  update bookpost.parcels p set closed_at = clock_timestamp(), closed_reason = close_parcel.reason
+  where p.id = close_parcel.parcel_id and p.closed_at is null;
+  update bookpost_private.checks c set next_check_at = null, pause_reason = 'closed' where c.parcel_id = close_parcel.parcel_id;
+  if v_lease.is_probe then
+    perform bookpost_private.release_probe(v_lease.api_code, v_lease.lookup_id, 'the probe''s parcel was closed');
+  end if;
+end;
+$function$;
+grant execute on function bookpost_private.close_parcel(uuid,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.current_parcel(book uuid)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT pb.parcel_id
+    FROM (bookpost.parcel_books pb
+      JOIN bookpost.parcels p ON ((p.id = pb.parcel_id)))
+   WHERE (pb.book_id = current_parcel.book)
+   ORDER BY ((pb.stopped_at IS NULL) AND (p.closed_at IS NULL)) DESC, pb.started_at DESC, pb.parcel_id
+  LIMIT 1;
+END;
+grant execute on function bookpost_private.current_parcel(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.default_owner()
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id uuid;
+begin
+  -- A second caller finds the first one's row.
+  insert into bookpost.users (app_user_id, name) values ('local', 'Local user') on conflict (app_user_id) do nothing;
+  select u.id into strict v_id from bookpost.users u where u.app_user_id = 'local';
+  return v_id;
+end;
+$function$;
+comment on function bookpost_private.default_owner() is 'Whose book it is when nobody is named: the one person of a bookpost without an app (app_user_id local).';
+grant execute on function bookpost_private.default_owner() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.dispatch()
+ RETURNS TABLE(api_code text, reason text, dispatched integer)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_gate record;
+  v_now timestamptz;
+  v_seen_at timestamptz;
+  v_seen_id uuid;
+  v_seen integer;
+  v_specs graphile_worker.job_spec[];
+  -- Chosen: small enough to keep memory flat, large enough that 100,000 due books take a handful of rounds.
+  v_chunk constant integer := 5000;
+begin
+  -- One dispatcher at a time. A second one waits for it, since what it was woken for may have been committed after the
+  -- first had looked. A third returns at once with nothing: the one that waits has not looked yet, and will see it all.
+  if not pg_catalog.pg_try_advisory_lock(pg_catalog.hashtext('bookpost.dispatch.next')) then
+    return;
+  end if;
+  begin
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('bookpost.dispatch'));
+  exception
+    when others or query_canceled then
+      perform pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('bookpost.dispatch.next'));
+      raise;
+  end;
+  perform pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('bookpost.dispatch.next'));
+  v_now := clock_timestamp();
+
+  perform bookpost_private.sweep();
+  perform bookpost_private.quarantine_failed_parcels();
+
+  for v_gate in
+    select a.code, g.*
+    from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) g
+    order by a.code
+  loop
+    api_code := v_gate.code;
+    reason := v_gate.reason;
+    dispatched := 0;
+    v_seen_at := '-infinity';
+    v_seen_id := '00000000-0000-0000-0000-000000000000';
+
+    while dispatched < v_gate.allowance loop
+      with due as (
+        select c.parcel_id, c.next_check_at, c.failure_count
+        from bookpost_private.checks c
+        where c.api_code = v_gate.code and c.next_check_at <= v_now
+          and (c.next_check_at, c.parcel_id) > (v_seen_at, v_seen_id)
+        order by c.next_check_at, c.parcel_id
+        limit v_chunk
+      ),
+      fresh as (
+        select d.parcel_id, row_number() over (
+            -- A probe had better not be the parcel that failed last.
+            order by v_gate.reason = 'probe' and d.failure_count > 0, d.next_check_at, d.parcel_id
+          ) + dispatched as place
+        from due d
+        where not exists (
+            select from graphile_worker.jobs j
+            -- One that failed for good counts too: setting its parcel aside is quarantine's business. One that is
+            -- locked for longer than any lookup takes was stranded; the lease still guards its parcel.
+            where j.key = 'parcel:' || d.parcel_id and (j.locked_at is null or j.locked_at > v_now - interval '5 minutes')
+          )
+          and not exists (select from bookpost_private.leases l where l.parcel_id = d.parcel_id)
+      ),
+      chosen as (
+        select f.parcel_id, f.place from fresh f where f.place <= v_gate.allowance
+      )
+      select
+        (select count(*) from due),
+        (select d.next_check_at from due d order by d.next_check_at desc, d.parcel_id desc limit 1),
+        (select d.parcel_id from due d order by d.next_check_at desc, d.parcel_id desc limit 1),
+        (
+          select array_agg((
+            'track_book', json_build_object('parcelId', c.parcel_id), null,
+            v_gate.next_call_at + v_gate.spacing * (c.place - 1), 3, 'parcel:' || c.parcel_id, null, null
+          )::graphile_worker.job_spec order by c.place)
+          from chosen c
+        )
+      into v_seen, v_seen_at, v_seen_id, v_specs;
+
+      if v_specs is not null then
+        perform graphile_worker.add_jobs(v_specs);
+        dispatched := dispatched + array_length(v_specs, 1);
+      end if;
+      exit when v_seen < v_chunk;
+    end loop;
+    return next;
+  end loop;
+end;
+$function$;
+comment on function bookpost_private.dispatch() is 'Queues one track_book job for each due parcel whose API may be asked, spread over the coming minute at the API''s pace. One row per API: how many, and the reason where it was held back. No rows: one is running and another waits already, which will see all that this one would have. Does not commit.';
+grant execute on function bookpost_private.dispatch() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.end_expired_holds()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_circuit record;
+begin
+  -- skip locked: someone is moving it this moment; the next sweep looks again.
+  for v_circuit in
+    select c.api_code, c.state, a.cooldown
+    from bookpost.carrier_circuits c join bookpost.carrier_apis a on a.code = c.api_code
+    where c.is_forced and c.forced_until <= clock_timestamp()
+    order by c.api_code
+    for no key update of c skip locked
+  loop
+    perform bookpost_private.move_circuit(
+      v_circuit.api_code, v_circuit.state, 'the hold by hand has ended',
+      open_for => case when v_circuit.state = 'open' then interval '0' end,
+      cooldown => case when v_circuit.state = 'open' then v_circuit.cooldown end
+    );
+  end loop;
+end;
+$function$;
+grant execute on function bookpost_private.end_expired_holds() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.fold_status(parcel_id uuid, is_return boolean, told_status text, present_status text)
+ RETURNS TABLE(status text, reason_code text, is_action_required boolean, delivered_at timestamp with time zone, delivered_local_time timestamp without time zone, delivered_time_zone text)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH newest AS (
+          SELECT e.status,
+             e.reason_code,
+             e.is_action_required
+            FROM bookpost.tracking_events e
+           WHERE ((e.parcel_id = fold_status.parcel_id) AND (e.status <> 'unknown'::text))
+           ORDER BY e.sort_at DESC, e.sort_rank DESC, e.identity DESC
+          LIMIT 1
+         ), stage AS (
+          SELECT COALESCE(( SELECT n.status
+                    FROM newest n), NULLIF(fold_status.told_status, 'unknown'::text), NULLIF(fold_status.present_status, 'pending'::text), 'unknown'::text) AS status
+         ), delivery AS (
+          SELECT e.occurred_at,
+             e.local_time,
+             e.time_zone
+            FROM bookpost.tracking_events e,
+             stage s_1
+           WHERE ((e.parcel_id = fold_status.parcel_id) AND (e.status = 'delivered'::text) AND (s_1.status = 'delivered'::text))
+           ORDER BY e.sort_at DESC, e.sort_rank DESC, e.identity DESC
+          LIMIT 1
+         )
+  SELECT
+         CASE
+             WHEN (fold_status.is_return AND (s.status = ANY (ARRAY['in_transit'::text, 'out_for_delivery'::text, 'available_for_pickup'::text, 'exception'::text, 'delivered'::text]))) THEN 'return_to_sender'::text
+             ELSE s.status
+         END AS status,
+     ( SELECT n.reason_code
+            FROM newest n) AS reason_code,
+     COALESCE(( SELECT n.is_action_required
+            FROM newest n), false) AS "coalesce",
+     d.occurred_at,
+     d.local_time,
+     d.time_zone
+    FROM (stage s
+      LEFT JOIN delivery d ON (true));
+END;
+comment on function bookpost_private.fold_status(uuid,boolean,text,text) is 'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. A return that is delivered is return_to_sender with a delivery time. One row always.';
+grant execute on function bookpost_private.fold_status(uuid,boolean,text,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.force_circuit(api_code text, to_state text, author text, reason text, hold_for interval DEFAULT '01:00:00'::interval)
+ RETURNS bookpost.carrier_circuits
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_circuit bookpost.carrier_circuits;
+begin
+  if not exists (select from bookpost.carrier_circuits c where c.api_code = force_circuit.api_code) then
+    raise exception 'There is no carrier API "%".', api_code using errcode = 'BP404', hint = 'bookpost circuits lists them.';
+  end if;
+  if to_state is null or to_state not in ('open', 'closed', 'reset') then
+    raise exception 'A circuit can be forced open or closed, or reset; not "%".', to_state using errcode = 'BP400';
+  end if;
+  if hold_for is null or hold_for <= '0' or hold_for > '30 days' then
+    raise exception 'A circuit can be held for up to 30 days; not for %.', hold_for using errcode = 'BP400';
+  end if;
+  if coalesce(author, '') !~ '[^[:space:]]' or coalesce(force_circuit.reason, '') !~ '[^[:space:]]' then
+    raise exception 'Who moves a circuit by hand says who he is and why.' using errcode = 'BP400';
+  end if;
+  -- The budget before the circuit: the one lock order.
+  if to_state = 'reset' then
+    update bookpost_private.budgets b set
+      not_before = null, not_before_reason = null, parked_at = null, parked_reason = null, parked_fingerprint = null
+    where b.api_code = force_circuit.api_code;
+  end if;
+  perform bookpost_private.move_circuit(
+    force_circuit.api_code,
+    case when to_state = 'open' then 'open' else 'closed' end,
+    force_circuit.reason,
+    open_for => case when to_state = 'open' then hold_for end,
+    cooldown => case when to_state = 'open' then hold_for end,
+    forced_until => case when to_state <> 'reset' then clock_timestamp() + hold_for end,
+    author => force_circuit.author
+  );
+  select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = force_circuit.api_code;
+  return v_circuit;
+end;
+$function$;
+comment on function bookpost_private.force_circuit(text,text,text,text,interval) is 'Holds a circuit open or closed for hold_for, or resets it (closed, not parked, no waiting). Logged with author and reason. Raises BP404 for an unknown API, BP400 for anything else that makes no sense.';
+grant execute on function bookpost_private.force_circuit(text,text,text,text,interval) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.gate(api_code text)
+ RETURNS TABLE(allowance integer, reason text, until timestamp with time zone, spacing interval, next_call_at timestamp with time zone)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_api bookpost.carrier_apis;
+  v_circuit bookpost.carrier_circuits;
+  v_budget bookpost_private.budgets;
+  v_now timestamptz := clock_timestamp();
+  v_day_start timestamp;
+begin
+  select * into strict v_api from bookpost.carrier_apis a where a.code = gate.api_code;
+  select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = gate.api_code;
+  select * into strict v_budget from bookpost_private.budgets b where b.api_code = gate.api_code;
+
+  spacing := coalesce((v_api.call_window + bookpost_private.call_slack(v_api.call_window)) / v_api.calls_per_window, interval '0');
+  next_call_at := greatest(v_now, v_budget.next_call_at);
+  allowance := 0;
+  v_day_start := date_trunc('day', v_now at time zone v_api.day_time_zone);
+
+  if v_budget.parked_at is not null then
+    reason := 'parked';
+  elsif v_budget.not_before > v_now then
+    reason := 'not_before';
+    until := v_budget.not_before;
+  elsif v_circuit.state = 'open' and v_circuit.open_until > v_now then
+    reason := 'circuit_open';
+    until := v_circuit.open_until;
+  elsif v_circuit.state = 'half_open' and v_circuit.probe_until > v_now then
+    reason := 'circuit_half_open';
+    until := v_circuit.probe_until;
+  elsif v_api.calls_per_day is not null and v_budget.day = v_day_start::date and v_budget.day_calls >= v_api.calls_per_day then
+    reason := 'no_budget';
+    until := (v_day_start + interval '1 day') at time zone v_api.day_time_zone;
+  -- Last of the refusals: a worker that asks for permits has credentials, and may pass this one only.
+  elsif not exists (select from bookpost_private.workers w where w.api_fingerprints ? gate.api_code) then
+    reason := 'not_configured';
+  elsif v_circuit.state <> 'closed' then
+    allowance := 1;
+    reason := 'probe';
+  else
+    allowance := least(
+      -- A tick's work at most; the next tick is a minute away.
+      100000,
+      v_api.calls_per_day - case when v_budget.day = v_day_start::date then v_budget.day_calls else 0 end,
+      case when spacing > '0' then greatest(1, floor(extract(epoch from interval '1 minute') / extract(epoch from spacing))::integer) end
+    );
+  end if;
+  return next;
+end;
+$function$;
+comment on function bookpost_private.gate(text) is 'How many lookups of an API may be dispatched for the coming minute; 0 with the reason and its end, 1 with reason probe when a cooldown has passed.';
+grant execute on function bookpost_private.gate(text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.interrupt_lookups(lookup_ids uuid[], why text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_leases bookpost_private.leases[];
+  v_lease bookpost_private.leases;
+begin
+  -- skip locked: the lookup is being recorded this moment, so it is not lost.
+  perform 1
+  from bookpost_private.checks c
+  where c.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (lookup_ids))
+  order by c.parcel_id
+  for no key update skip locked;
+
+  with gone as (
+    delete from bookpost_private.leases l
+    where l.lookup_id = any (lookup_ids)
+      and l.parcel_id in (
+        -- Only rows whose check we hold: asking again for a lock that is ours is free, one that is not is skipped.
+        select c.parcel_id from bookpost_private.checks c
+        where c.parcel_id in (select l2.parcel_id from bookpost_private.leases l2 where l2.lookup_id = any (lookup_ids))
+        for no key update skip locked
+      )
+    returning l.*
+  )
+  select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
+
+  update bookpost_private.checks c
+  set next_check_at = clock_timestamp(), last_outcome = 'interrupted', last_error = interrupt_lookups.why
+  from unnest(v_leases) l
+  where c.parcel_id = l.parcel_id and c.next_check_at is not null;
+
+  insert into bookpost_private.lookups
+    (id, parcel_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
+  select l.lookup_id, l.parcel_id, l.api_code, l.generation, l.is_probe, l.worker_id, l.started_at, clock_timestamp(),
+    'interrupted', 'INTERRUPTED', interrupt_lookups.why, 0
+  from unnest(v_leases) l;
+
+  for v_lease in select l.* from unnest(v_leases) l where l.is_probe order by l.api_code loop
+    perform bookpost_private.release_probe(v_lease.api_code, v_lease.lookup_id, 'the probe was interrupted: ' || interrupt_lookups.why);
+  end loop;
+
+  return coalesce(array_length(v_leases, 1), 0);
+end;
+$function$;
+grant execute on function bookpost_private.interrupt_lookups(uuid[],text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.make_partitions(months integer DEFAULT 2)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_table text;
+  v_key text;
+  v_month timestamp;
+  v_name text;
+begin
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('bookpost.make_partitions'));
+  foreach v_table in array array['lookups', 'carrier_calls', 'carrier_answers'] loop
+    if to_regclass(format('bookpost_private.%I', v_table || '_default')) is null then
+      execute format('create table bookpost_private.%I partition of bookpost_private.%I default', v_table || '_default', v_table);
+      perform bookpost_private.protect_table(format('bookpost_private.%I', v_table || '_default')::regclass);
+    end if;
+    v_key := case v_table when 'lookups' then 'finished_at' when 'carrier_calls' then 'called_at' else 'received_at' end;
+    for i in 0 .. months loop
+      v_month := date_trunc('month', now() at time zone 'UTC') + make_interval(months => i);
+      v_name := v_table || '_' || to_char(v_month, 'YYYY_MM');
+      if to_regclass(format('bookpost_private.%I', v_name)) is null then
+        -- Made beside, filled with what the default partition has of this month, then attached: while such rows lie
+        -- in the default, Postgres refuses a partition for them.
+        execute format('create table bookpost_private.%I (like bookpost_private.%I including all)', v_name, v_table);
+        execute format(
+          'with moved as (delete from bookpost_private.%I where %I >= %L and %I < %L returning *) insert into bookpost_private.%I select * from moved',
+          v_table || '_default', v_key, v_month at time zone 'UTC', v_key, (v_month + interval '1 month') at time zone 'UTC', v_name
+        );
+        execute format(
+          'alter table bookpost_private.%I attach partition bookpost_private.%I for values from (%L) to (%L)',
+          v_table, v_name, v_month at time zone 'UTC', (v_month + interval '1 month') at time zone 'UTC'
+        );
+        perform bookpost_private.protect_table(format('bookpost_private.%I', v_name)::regclass);
+      end if;
+    end loop;
+  end loop;
+end;
+$function$;
+comment on function bookpost_private.make_partitions(integer) is 'Makes the ledgers'' partitions for this month and the next ones. Run daily by the maintain task.';
+grant execute on function bookpost_private.make_partitions(integer) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.move_circuit(api_code text, to_state text, reason text, lookup_ids uuid[] DEFAULT '{}'::uuid[], open_for interval DEFAULT NULL::interval, cooldown interval DEFAULT NULL::interval, probe_lookup_id uuid DEFAULT NULL::uuid, probe_for interval DEFAULT NULL::interval, forced_until timestamp with time zone DEFAULT NULL::timestamp with time zone, author text DEFAULT NULL::text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_from bookpost.carrier_circuits;
+  v_generation integer;
+  v_now timestamptz := clock_timestamp();
+begin
+  -- A second caller waits here and then sees what the first one did.
+  select * into strict v_from from bookpost.carrier_circuits c where c.api_code = move_circuit.api_code for no key update;
+
+  update bookpost.carrier_circuits c set
+    state = to_state,
+    generation = c.generation + 1,
+    consecutive_failures = case when to_state = 'closed' then 0 else c.consecutive_failures end,
+    failed_lookup_ids = case when to_state = 'closed' then '{}' else c.failed_lookup_ids end,
+    opened_at = case
+      when to_state = 'closed' then null
+      when v_from.state = 'closed' then v_now
+      else c.opened_at
+    end,
+    open_until = case
+      when to_state = 'closed' then null
+      when to_state = 'open' then coalesce(v_now + open_for, move_circuit.forced_until)
+      else c.open_until
+    end,
+    cooldown = case when to_state = 'closed' then null else coalesce(move_circuit.cooldown, c.cooldown) end,
+    probe_lookup_id = case when to_state = 'half_open' then move_circuit.probe_lookup_id end,
+    probe_until = case when to_state = 'half_open' then v_now + probe_for end,
+    is_forced = move_circuit.forced_until is not null,
+    forced_until = move_circuit.forced_until,
+    changed_at = v_now
+  where c.api_code = move_circuit.api_code
+  returning c.generation into v_generation;
+
+  insert into bookpost_private.circuit_transitions
+    (api_code, generation, from_state, to_state, reason, lookup_ids, author)
+  values (move_circuit.api_code, v_generation, v_from.state, to_state, move_circuit.reason, move_circuit.lookup_ids, move_circuit.author);
+
+  return v_generation;
+end;
+$function$;
+comment on function bookpost_private.move_circuit(text,text,text,uuid[],interval,interval,uuid,interval,timestamp with time zone,text) is 'The one place that changes a circuit''s state: raises the generation and logs why. Returns the new generation. Does not commit.';
+grant execute on function bookpost_private.move_circuit(text,text,text,uuid[],interval,interval,uuid,interval,timestamp with time zone,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.next_check_interval(outcome text, status text, unchanged_count integer, failure_count integer)
+ RETURNS interval
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (o.retry_after IS NOT NULL) THEN LEAST(o.max_retry_after, (o.retry_after * power((2)::double precision, (LEAST((next_check_interval.failure_count - 1), 20))::double precision)))
+             WHEN (o.outcome = ANY (ARRAY['updated'::text, 'unchanged'::text, 'not_found'::text])) THEN LEAST(p.max_check_interval, (p.check_interval * (GREATEST((1)::numeric, ((next_check_interval.unchanged_count)::numeric / 12.0)))::double precision))
+             ELSE '00:00:00'::interval
+         END AS "case"
+    FROM (bookpost_private.lookup_outcomes o
+      CROSS JOIN bookpost_private.polling_policies p)
+   WHERE ((o.outcome = next_check_interval.outcome) AND (p.status = next_check_interval.status));
+END;
+comment on function bookpost_private.next_check_interval(text,text,integer,integer) is 'How long until the next look, before jitter: by the outcome''s back-off, else by the status''s policy; 0 where only the API''s own gate counts.';
+grant execute on function bookpost_private.next_check_interval(text,text,integer,integer) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.protect_table(target regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  execute format('alter table %s enable row level security', target);
+  execute format('alter table %s force row level security', target);
+  execute format('create policy worker_does_all on %s to bookpost_worker using (true) with check (true)', target);
+  execute format('grant select, insert, update, delete on %s to bookpost_worker', target);
+end;
+$function$;
+comment on function bookpost_private.protect_table(regclass) is 'Row-level security enabled and forced, everything allowed to bookpost_worker, nothing to anyone else. For migrations.';
+grant execute on function bookpost_private.protect_table(regclass) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.quarantine_failed_parcels()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  with failed as (
+    select substring(j.key from 8)::uuid as parcel_id, j.last_error
+    from graphile_worker.jobs j
+    where j.task_identifier = 'track_book' and j.attempts >= j.max_attempts and j.locked_at is null
+      and j.key ~ '^parcel:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  ),
+  held as (
+    -- skip locked: someone is at it; the next dispatch looks again.
+    select c.parcel_id from bookpost_private.checks c
+    where c.parcel_id in (select f.parcel_id from failed f) and c.next_check_at is not null
+    order by c.parcel_id
+    for no key update skip locked
+  )
+  update bookpost_private.checks c
+  set next_check_at = null, pause_reason = 'quarantined', last_error = left(f.last_error, 500)
+  from failed f join held h using (parcel_id)
+  where c.parcel_id = f.parcel_id;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$function$;
+grant execute on function bookpost_private.quarantine_failed_parcels() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.queued_lookups()
+ RETURNS TABLE(parcel_id uuid, job_id bigint, run_at timestamp with time zone, attempts integer, max_attempts integer, locked_at timestamp with time zone, locked_by text, last_error text)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  return query
+  select substring(j.key from 8)::uuid, j.id::bigint, j.run_at, j.attempts::integer, j.max_attempts::integer, j.locked_at, j.locked_by, j.last_error
+  from graphile_worker.jobs j
+  where j.task_identifier = 'track_book' and j.key ~ '^parcel:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+end;
+$function$;
+grant execute on function bookpost_private.queued_lookups() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.record_lookups(reports jsonb, worker_id text)
+ RETURNS TABLE(lookup_id uuid, parcel_id uuid, outcome text, status text, previous_status text)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_now timestamptz := clock_timestamp();
+  v_ids uuid[];
+  v_leases bookpost_private.leases[];
+  v_work bookpost_private.lookup_report[];
+  v_stale integer;
+  v_api record;
+  v_previous jsonb;
+begin
+  -- In class 22, so that the sender finds the one that is wrong.
+  if exists (
+    select from jsonb_array_elements(reports) r
+    where coalesce(r ->> 'outcome', '') <> 'found'
+      and not exists (select from bookpost_private.lookup_outcomes o where o.outcome = r ->> 'outcome')
+  ) then
+    raise exception 'A report has no outcome, or one that lookup_outcomes does not list.' using errcode = '22023';
+  end if;
+  select coalesce(array_agg((r ->> 'lookup_id')::uuid), '{}') into v_ids from jsonb_array_elements(reports) r;
+
+  -- 1. Checks, in one order everywhere. A rival holds them only for its own short transaction.
+  perform 1
+  from bookpost_private.checks c
+  where c.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (v_ids))
+  order by c.parcel_id
+  for no key update;
+
+  -- 2. The fence: a lookup without its lease is stale and changes nothing.
+  with gone as (
+    delete from bookpost_private.leases l where l.lookup_id = any (v_ids) returning l.*
+  )
+  select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
+
+  v_stale := coalesce(array_length(v_ids, 1), 0) - coalesce(array_length(v_leases, 1), 0);
+  if v_stale > 0 then
+    update bookpost_private.workers w set stale_results = w.stale_results + v_stale where w.id = record_lookups.worker_id;
+  end if;
+  if v_leases = '{}' then
+    return;
+  end if;
+
+  select array_agg(
+    jsonb_populate_record(
+      -- The lease over the report: which parcel it is about is not the sender's to say.
+      jsonb_populate_record(jsonb_populate_record(null::bookpost_private.lookup_report, r.report), to_jsonb(l)),
+      jsonb_build_object('outcome', case
+        when r.report ->> 'outcome' <> 'found' then r.report ->> 'outcome'
+        when r.report ->> 'digest' = c.digest then 'unchanged'
+        else 'updated'
+      end)
+    ) order by r.place
+  ) into v_work
+  from jsonb_array_elements(reports) with ordinality r (report, place)
+  join unnest(v_leases) l on l.lookup_id = (r.report ->> 'lookup_id')::uuid
+  join bookpost_private.checks c on c.parcel_id = l.parcel_id;
+
+  select jsonb_object_agg(p.id, p.status) into v_previous
+  from bookpost.parcels p join unnest(v_leases) l on l.parcel_id = p.id;
+
+  -- 3. The scans. Seen again, a scan keeps its row; its place may move later, to where the fullest history puts it,
+  -- and a code that we have learnt since gets its stage.
+  insert into bookpost.tracking_events as e
+    (parcel_id, identity, occurred_at, local_time, time_zone, is_date_only, raw_time, status, raw_code, is_code_listed,
+     description, location, country_code, reason_code, is_action_required, sort_at, sort_rank)
+  select distinct on (w.parcel_id, n.identity)
+    w.parcel_id, n.identity, n.occurred_at, n.local_time, n.time_zone, n.is_date_only, n.raw_time, n.status, n.raw_code,
+    n.is_code_listed, n.description, n.location, n.country_code, n.reason_code, n.is_action_required, n.sort_at, n.sort_rank
+  from unnest(v_work) w
+  cross join lateral jsonb_to_recordset(w.events) n (
+    identity text, occurred_at timestamptz, local_time timestamp, time_zone text, is_date_only boolean, raw_time text,
+    status text, raw_code text, is_code_listed boolean, description text, location text, country_code text,
+    reason_code text, is_action_required boolean, sort_at timestamptz, sort_rank smallint
+  )
+  where w.outcome = 'updated'
+  order by w.parcel_id, n.identity, n.sort_at desc, n.sort_rank desc
+  on conflict (parcel_id, identity) do update
+    set sort_at = greatest(e.sort_at, excluded.sort_at),
+      sort_rank = case
+        when excluded.sort_at > e.sort_at then excluded.sort_rank
+        when excluded.sort_at < e.sort_at then e.sort_rank
+        else greatest(e.sort_rank, excluded.sort_rank)
+      end,
+      status = case when e.is_code_listed then e.status else excluded.status end,
+      is_code_listed = e.is_code_listed or excluded.is_code_listed
+    where (excluded.sort_at, excluded.sort_rank) > (e.sort_at, e.sort_rank)
+      or (excluded.is_code_listed and not e.is_code_listed);
+
+  -- 4. The status, and who is told of it.
+  with target as (
+    select w.*, p.status as old_status, p.is_return or coalesce(w.is_return, false) as returns, f.status as new_status,
+      f.reason_code, f.is_action_required, f.delivered_at, f.delivered_local_time, f.delivered_time_zone
+    from unnest(v_work) w
+    join bookpost.parcels p on p.id = w.parcel_id
+    cross join lateral bookpost_private.fold_status(w.parcel_id, p.is_return or coalesce(w.is_return, false), w.status, p.status) f
+    where w.outcome = 'updated'
+  ),
+  changed as (
+    update bookpost.parcels p set
+      status = t.new_status,
+      status_version = p.status_version + (p.status <> t.new_status)::integer,
+      status_changed_at = case when p.status <> t.new_status then v_now else p.status_changed_at end,
+      raw_status = t.raw_status,
+      raw_text = t.raw_text,
+      reason_code = t.reason_code,
+      is_action_required = t.is_action_required,
+      is_return = t.returns,
+      estimated_from = coalesce(t.estimated_from, p.estimated_from),
+      estimated_until = coalesce(t.estimated_until, p.estimated_until),
+      estimated_time_zone = case when t.estimated_from is null then p.estimated_time_zone else t.estimated_time_zone end,
+      is_estimate_a_date = case when t.estimated_from is null then p.is_estimate_a_date else t.is_estimate_a_date end,
+      delivered_at = t.delivered_at,
+      delivered_local_time = t.delivered_local_time,
+      delivered_time_zone = t.delivered_time_zone,
+      signed_by = coalesce(t.signed_by, p.signed_by),
+      tracking_url = coalesce(t.tracking_url, p.tracking_url)
+    from target t
+    where p.id = t.parcel_id
+    returning p.id, p.status, p.status_version, t.old_status
+  )
+  insert into bookpost.notifications (user_id, book_id, parcel_id, status, status_version)
+  select b.owner_id, b.book_id, c.id, c.status, c.status_version
+  from changed c
+  join bookpost.parcel_statuses s on s.status = c.status and s.is_told
+  join bookpost.parcel_books b on b.parcel_id = c.id and b.stopped_at is null
+  where c.status <> c.old_status
+  -- Told already: impossible while versions only grow; if it happens, telling twice is the greater evil.
+  on conflict on constraint notifications_one_per_status_version do nothing;
+
+  update bookpost.parcel_books b set first_synced_at = v_now
+  from unnest(v_work) w
+  where b.parcel_id = w.parcel_id and b.first_synced_at is null and w.outcome in ('updated', 'unchanged');
+
+  -- 5. When to look again.
+  update bookpost_private.checks c set
+    last_looked_at = v_now,
+    last_outcome = n.outcome,
+    last_error = n.error,
+    last_answered_at = case when n.effect = 'success' then v_now else c.last_answered_at end,
+    last_changed_at = case when n.outcome = 'updated' then v_now else c.last_changed_at end,
+    digest = case when n.outcome = 'updated' then n.digest else c.digest end,
+    unchanged_count = n.unchanged_count,
+    failure_count = n.failure_count,
+    next_check_at = v_now + greatest(
+      -- A tenth either way, so that parcels that began together do not stay together.
+      n.wait * (0.9 + random() * 0.2),
+      case when n.was_asked and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
+      case when n.effect = 'failure' then n.retry_after end
+    ),
+    -- An end that could be recorded proves that it moves again.
+    pause_reason = null
+  from (
+    select q.*,
+      case
+        when q.is_api_wide then interval '0'
+        else bookpost_private.next_check_interval(q.outcome, q.status, q.unchanged_count, q.failure_count)
+      end as wait
+    from (
+      select w.parcel_id, w.outcome, w.digest, w.is_api_wide, bookpost_private.retry_after(w.retry_after_ms) as retry_after, p.status, o.circuit_effect as effect,
+        a.min_check_interval, jsonb_array_length(w.calls) > 0 as was_asked,
+        left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
+        case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
+        case
+          when o.circuit_effect = 'success' then 0
+          when o.retry_after is null then k.failure_count
+          else k.failure_count + 1
+        end as failure_count
+      from unnest(v_work) w
+      join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
+      join bookpost.carrier_apis a on a.code = w.api_code
+      join bookpost.parcels p on p.id = w.parcel_id
+      join bookpost_private.checks k on k.parcel_id = w.parcel_id
+    ) q
+  ) n
+  where c.parcel_id = n.parcel_id;
+
+  -- Whatever the outcome: a carrier may have forgotten a parcel that was delivered long ago.
+  perform bookpost_private.close_finished_parcels(array(select w.parcel_id from unnest(v_work) w));
+
+  -- 6. Budgets, only where there is something to write: calls beyond the one the permit paid for, or none at all; waiting; parking.
+  for v_api in
+    select w.api_code, a.day_time_zone,
+      sum(jsonb_array_length(w.calls) - 1) as extra_calls,
+      max(case
+        when w.outcome = 'rate_limited' then
+          -- 1 minute where the carrier named no time (chosen).
+          v_now + coalesce(bookpost_private.retry_after(w.retry_after_ms), interval '1 minute')
+        when w.outcome = 'out_of_quota' then coalesce(
+          v_now + bookpost_private.retry_after(w.retry_after_ms),
+          (((v_now at time zone a.day_time_zone)::date + 1)::timestamp) at time zone a.day_time_zone
+        )
+      end) as not_before,
+      max(w.outcome) filter (where w.outcome in ('rate_limited', 'out_of_quota')) as wait_reason,
+      max(coalesce(w.error_code, 'REJECTED')) filter (where w.outcome = 'rejected' and w.is_api_wide) as parked_reason
+    from unnest(v_work) w
+    join bookpost.carrier_apis a on a.code = w.api_code
+    group by w.api_code, a.day_time_zone
+    order by w.api_code
+  loop
+    continue when v_api.extra_calls = 0 and v_api.not_before is null and v_api.parked_reason is null;
+    update bookpost_private.budgets b set
+      day_calls = case
+        when b.day = (v_now at time zone v_api.day_time_zone)::date then greatest(0, b.day_calls + v_api.extra_calls)
+        else b.day_calls
+      end,
+      not_before = case when v_api.not_before > coalesce(b.not_before, '-infinity') then v_api.not_before else b.not_before end,
+      not_before_reason = case when v_api.not_before > coalesce(b.not_before, '-infinity') then v_api.wait_reason else b.not_before_reason end,
+      parked_at = case when v_api.parked_reason is not null then v_now else b.parked_at end,
+      parked_reason = coalesce(v_api.parked_reason, b.parked_reason),
+      parked_fingerprint = case
+        when v_api.parked_reason is not null then
+          (select w.api_fingerprints ->> b.api_code from bookpost_private.workers w where w.id = record_lookups.worker_id)
+        else b.parked_fingerprint
+      end
+    where b.api_code = v_api.api_code;
+  end loop;
+
+  -- 7. Circuits.
+  for v_api in
+    select w.api_code, array_agg(w.lookup_id order by w.place) as ids, array_agg(w.generation order by w.place) as generations,
+      array_agg(o.circuit_effect order by w.place) as effects,
+      array_agg(coalesce(w.error_code, w.outcome) order by w.place) as reasons
+    from unnest(v_work) with ordinality w (
+      lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
+      is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
+      parcel_id, api_code, generation, is_probe, worker_id, started_at, place
+    )
+    join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
+    group by w.api_code
+    order by w.api_code
+  loop
+    perform bookpost_private.report_to_circuit(v_api.api_code, v_api.ids, v_api.generations, v_api.effects, v_api.reasons);
+  end loop;
+
+  -- 8. The ledger and the evidence.
+  insert into bookpost_private.lookups
+    (id, parcel_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
+  select w.lookup_id, w.parcel_id, w.api_code, w.generation, w.is_probe, w.worker_id, w.started_at, v_now,
+    w.outcome, w.error_code, left(w.error_message, 500), jsonb_array_length(w.calls)
+  from unnest(v_work) w;
+
+  insert into bookpost_private.carrier_calls (lookup_id, api_code, kind, http_status, called_at, duration)
+  select w.lookup_id, w.api_code, n.kind, n.http_status,
+    v_now - make_interval(secs => n.age_ms / 1000.0), make_interval(secs => n.duration_ms / 1000.0)
+  from unnest(v_work) w
+  cross join lateral jsonb_to_recordset(w.calls) n (kind text, http_status integer, age_ms double precision, duration_ms double precision);
+
+  insert into bookpost_private.carrier_answers (lookup_id, parcel_id, api_code, received_at, digest, body)
+  select w.lookup_id, w.parcel_id, w.api_code, v_now, w.digest, w.body
+  from unnest(v_work) w
+  where w.body is not null and w.outcome in ('updated', 'malformed', 'rejected');
+
+  return query
+  select w.lookup_id, w.parcel_id, w.outcome, p.status, v_previous ->> (w.parcel_id::text)
+  from unnest(v_work) w
+  join bookpost.parcels p on p.id = w.parcel_id;
+end;
+$function$;
+comment on function bookpost_private.record_lookups(jsonb,text) is 'Writes everything learnt by some lookups: scans, status, notifications, next look, budget, circuit, ledger. reports: a JSON array of lookup_report, in the order in which they finished. One row back for each that counted; a missing one was stale and changed nothing. One bad row fails the whole batch (SQLSTATE class 22 or 23): send its halves. Does not commit.';
+grant execute on function bookpost_private.record_lookups(jsonb,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.release_lookups(lookup_ids uuid[], reason text)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_leases bookpost_private.leases[];
+  v_lease record;
+begin
+  perform 1
+  from bookpost_private.checks c
+  where c.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (lookup_ids))
+  order by c.parcel_id
+  for no key update;
+
+  with gone as (
+    delete from bookpost_private.leases l where l.lookup_id = any (lookup_ids) returning l.*
+  )
+  select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
+
+  for v_lease in
+    select l.api_code, (l.started_at at time zone a.day_time_zone)::date as day, count(*) as released
+    from unnest(v_leases) l join bookpost.carrier_apis a on a.code = l.api_code
+    group by 1, 2 order by 1, 2
+  loop
+    update bookpost_private.budgets b set day_calls = greatest(0, b.day_calls - v_lease.released)
+    where b.api_code = v_lease.api_code and b.day = v_lease.day;
+  end loop;
+  -- All budgets before any circuit.
+  for v_lease in select l.* from unnest(v_leases) l where l.is_probe order by l.api_code loop
+    perform bookpost_private.release_probe(v_lease.api_code, v_lease.lookup_id, 'the probe was not sent: ' || release_lookups.reason);
+  end loop;
+  return coalesce(array_length(v_leases, 1), 0);
+end;
+$function$;
+comment on function bookpost_private.release_lookups(uuid[],text) is 'Gives back permits under which no request went out. Returns how many were still held. Does not commit.';
+grant execute on function bookpost_private.release_lookups(uuid[],text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.release_probe(api_code text, lookup_id uuid, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform 1 from bookpost.carrier_circuits c
+  where c.api_code = release_probe.api_code and c.state = 'half_open' and c.probe_lookup_id = release_probe.lookup_id
+  for no key update;
+  if found then
+    perform bookpost_private.move_circuit(
+      release_probe.api_code, 'open', release_probe.reason, array[release_probe.lookup_id], open_for => interval '0'
+    );
+  end if;
+end;
+$function$;
+grant execute on function bookpost_private.release_probe(text,uuid,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.report_to_circuit(api_code text, lookup_ids uuid[], generations integer[], effects text[], reasons text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_circuit bookpost.carrier_circuits;
+  v_api bookpost.carrier_apis;
+  v_failed uuid[];
+  v_count integer;
+begin
+  -- On the happy path the row is read and not locked: success on a closed circuit without failures changes nothing.
+  select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = report_to_circuit.api_code;
+  if v_circuit.state = 'closed' and v_circuit.consecutive_failures = 0 and not ('failure' = any(effects)) then
+    return;
+  end if;
+
+  select * into strict v_api from bookpost.carrier_apis a where a.code = report_to_circuit.api_code;
+  -- A second reporter waits here for the first one's commit, so no count is lost.
+  select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = report_to_circuit.api_code for no key update;
+  v_count := v_circuit.consecutive_failures;
+  v_failed := v_circuit.failed_lookup_ids;
+
+  for i in 1 .. coalesce(array_length(lookup_ids, 1), 0) loop
+    -- A report from before the last move says nothing of the present.
+    continue when generations[i] <> v_circuit.generation or v_circuit.is_forced;
+
+    if v_circuit.state = 'half_open' then
+      if lookup_ids[i] = v_circuit.probe_lookup_id then
+        case effects[i]
+          when 'success' then
+            perform bookpost_private.move_circuit(api_code, 'closed', 'the probe was answered', array[lookup_ids[i]]);
+            v_count := 0;
+            v_failed := '{}';
+          when 'failure' then
+            perform bookpost_private.move_circuit(
+              api_code, 'open', 'the probe failed: ' || reasons[i], array[lookup_ids[i]],
+              open_for => least(v_circuit.cooldown * 2, v_api.max_cooldown),
+              cooldown => least(v_circuit.cooldown * 2, v_api.max_cooldown)
+            );
+          else
+            perform bookpost_private.release_probe(api_code, lookup_ids[i], 'the probe told nothing: ' || reasons[i]);
+        end case;
+        select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = report_to_circuit.api_code;
+      end if;
+    elsif v_circuit.state = 'closed' then
+      if effects[i] = 'success' then
+        v_count := 0;
+        v_failed := '{}';
+      elsif effects[i] = 'failure' then
+        v_count := v_count + 1;
+        v_failed := (v_failed || lookup_ids[i])[greatest(1, cardinality(v_failed) - 18):];
+        if v_count >= v_api.failure_threshold then
+          update bookpost.carrier_circuits c set consecutive_failures = v_count, failed_lookup_ids = v_failed
+          where c.api_code = report_to_circuit.api_code;
+          perform bookpost_private.move_circuit(
+            api_code, 'open', format('%s failures in a row, the last: %s', v_count, reasons[i]), v_failed,
+            open_for => v_api.cooldown, cooldown => v_api.cooldown
+          );
+          select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = report_to_circuit.api_code;
+        end if;
+      end if;
+    end if;
+  end loop;
+
+  if v_circuit.state = 'closed' and v_circuit.consecutive_failures <> v_count then
+    update bookpost.carrier_circuits c set consecutive_failures = v_count, failed_lookup_ids = v_failed
+    where c.api_code = report_to_circuit.api_code;
+  end if;
+end;
+$function$;
+comment on function bookpost_private.report_to_circuit(text,uuid[],integer[],text[],text[]) is 'Counts successes and failures (effects: success, failure, none) in finishing order and opens or closes the circuit. Reports of an older generation are ignored. Does not commit.';
+grant execute on function bookpost_private.report_to_circuit(text,uuid[],integer[],text[],text[]) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.retry_after(milliseconds double precision)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN make_interval(secs => (GREATEST((1000)::double precision, LEAST(milliseconds, (86400000)::double precision)) / (1000.0)::double precision));
+grant execute on function bookpost_private.retry_after(double precision) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.sweep()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_dead text[];
+  v_lost uuid[];
+  v_count integer := 0;
+  v_probe record;
+begin
+  -- 8 seconds: four beats missed. skip locked: another sweeper has that one.
+  with dead as (
+    delete from bookpost_private.workers w
+    where w.id in (
+      select d.id from bookpost_private.workers d
+      where d.beat_at < clock_timestamp() - interval '8 seconds'
+      for update skip locked
+    )
+    returning w.id
+  )
+  select coalesce(array_agg(dead.id), '{}') into v_dead from dead;
+
+  -- Also what a worker holds of whose death an earlier sweep knew, or who died before its first beat.
+  select v_dead || coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
+  from graphile_worker.jobs j
+  where j.task_identifier in ('dispatch', 'track_book', 'maintain')
+    and j.locked_at < clock_timestamp() - interval '8 seconds'
+    and not exists (select from bookpost_private.workers w where w.id = j.locked_by);
+
+  select coalesce(array_agg(l.lookup_id), '{}') into v_lost
+  from bookpost_private.leases l
+  where l.lease_until < clock_timestamp()
+    or (
+      l.started_at < clock_timestamp() - interval '8 seconds'
+      and not exists (select from bookpost_private.workers w where w.id = l.worker_id)
+    );
+  perform bookpost_private.close_forsaken_parcels();
+  if v_lost <> '{}' then
+    v_count := bookpost_private.interrupt_lookups(v_lost, 'its worker died or its time ran out');
+  end if;
+
+  -- A probe without a lease reports to nobody any more. skip locked: someone is moving that circuit now.
+  for v_probe in
+    select c.api_code, c.probe_lookup_id
+    from bookpost.carrier_circuits c
+    where c.state = 'half_open' and c.probe_until < clock_timestamp()
+      and not exists (select from bookpost_private.leases l where l.lookup_id = c.probe_lookup_id)
+    order by c.api_code
+    for no key update of c skip locked
+  loop
+    perform bookpost_private.release_probe(v_probe.api_code, v_probe.probe_lookup_id, 'the probe was lost');
+  end loop;
+
+  perform bookpost_private.end_expired_holds();
+
+  if v_dead <> '{}' then
+    perform graphile_worker.force_unlock_workers(v_dead);
+  end if;
+  if v_count > 0 then
+    perform bookpost_private.wake_dispatch();
+  end if;
+  return v_count;
+end;
+$function$;
+comment on function bookpost_private.sweep() is 'Frees the jobs of workers that stopped beating and closes lookups whose lease ran out as interrupted. Returns how many lookups. Does not commit.';
+grant execute on function bookpost_private.sweep() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.tg_carrier_apis__insert_companions()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into bookpost.carrier_circuits (api_code) values (NEW.code);
+  insert into bookpost_private.budgets (api_code) values (NEW.code);
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_carrier_apis__insert_companions() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.tg_parcel_books__note_forsaken()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if not exists (select from bookpost.parcel_books pb where pb.parcel_id = OLD.parcel_id and pb.stopped_at is null) then
+    insert into bookpost_private.forsaken_parcels (parcel_id)
+    select p.id from bookpost.parcels p where p.id = OLD.parcel_id and p.closed_at is null
+    -- Noted already.
+    on conflict (parcel_id) do nothing;
+  end if;
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_parcel_books__note_forsaken() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.wake_dispatch()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  -- A key of this transaction's own: many wake-ups in it are one job, and no row is shared with other transactions,
+  -- which may be an app's and stay open for long.
+  select graphile_worker.add_job(
+    'dispatch', run_at => clock_timestamp(), job_key => 'dispatch:' || pg_catalog.pg_current_xact_id(), max_attempts => 3
+  );
+$function$;
+comment on function bookpost_private.wake_dispatch() is 'Asks for a dispatch now instead of at the next minute. Does not commit.';
+grant execute on function bookpost_private.wake_dispatch() to bookpost_worker;

@@ -1,0 +1,73 @@
+import type { Queryable } from "../db/withTransaction.ts";
+
+export interface Health {
+  /** Milliseconds since 1970 by the database's clock. */
+  readonly clockMs: number;
+  readonly workers: readonly {
+    readonly id: string;
+    readonly hostName: string;
+    readonly processId: number;
+    readonly ageMs: number;
+    readonly silentMs: number;
+    readonly apis: readonly string[];
+  }[];
+  /** The parcel that has waited longest though its API may be asked; null: none is due. */
+  readonly longestOverdueMs: number | null;
+  /** Live parcels whose API no living worker has credentials for, by API. */
+  readonly notConfigured: readonly { readonly apiCode: string; readonly parcels: number }[];
+  readonly quarantined: number;
+  readonly stuck: readonly {
+    readonly kind: string;
+    readonly id: string;
+    readonly what: string;
+    readonly since: string;
+  }[];
+}
+
+/** What `doctor` asks of the running system, as of one instant. */
+export async function readHealth(db: Queryable): Promise<Health> {
+  const { rows } = await db.query<Health>(
+    `with gates as materialized (
+      select a.code, g.allowance, g.reason
+      from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) g
+    )
+    select
+      extract(epoch from clock_timestamp())::float8 * 1000 as "clockMs",
+      (
+        select coalesce(json_agg(json_build_object(
+          'id', w.id, 'hostName', w.host_name, 'processId', w.process_id,
+          'ageMs', extract(epoch from clock_timestamp() - w.started_at) * 1000,
+          'silentMs', extract(epoch from clock_timestamp() - w.beat_at) * 1000,
+          'apis', array(select jsonb_object_keys(w.api_fingerprints) order by 1)
+        ) order by w.started_at, w.id), '[]')
+        from bookpost_private.workers w
+      ) as workers,
+      (
+        select extract(epoch from max(clock_timestamp() - d.due_at))::float8 * 1000
+        from gates g
+        cross join lateral (
+          select c.next_check_at as due_at
+          from bookpost_private.checks c
+          where c.api_code = g.code and c.next_check_at <= clock_timestamp()
+            and not exists (select from bookpost_private.leases l where l.parcel_id = c.parcel_id)
+          order by c.next_check_at
+          limit 1
+        ) d
+        where g.allowance > 0
+      ) as "longestOverdueMs",
+      (
+        select coalesce(json_agg(json_build_object('apiCode', g.code, 'parcels', n.parcels) order by g.code), '[]')
+        from gates g
+        cross join lateral (
+          select count(*) as parcels from bookpost_private.checks c where c.api_code = g.code and c.next_check_at is not null
+        ) n
+        where g.reason = 'not_configured' and n.parcels > 0
+      ) as "notConfigured",
+      (select count(*)::integer from bookpost_private.checks c where c.pause_reason = 'quarantined') as quarantined,
+      (
+        select coalesce(json_agg(json_build_object('kind', s.kind, 'id', s.id, 'what', s.what, 'since', s.since)), '[]')
+        from bookpost_ops.stuck s
+      ) as stuck`,
+  );
+  return rows[0] as Health;
+}
