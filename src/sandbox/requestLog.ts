@@ -1,0 +1,61 @@
+import { appendFileSync } from "node:fs";
+import type { ServerResponse } from "node:http";
+
+/** One request as the carrier saw it. */
+export interface LogEntry {
+  /** Milliseconds since 1970, at arrival. */
+  readonly at: number;
+  /** Milliseconds on this process's own clock, which never jumps. */
+  readonly monotonic: number;
+  readonly api: string;
+  /** "trap": the target of our own redirects, where nobody should ever come. */
+  readonly kind: "token" | "lookup" | "trap";
+  readonly number: string | null;
+  /** How many requests of this API were under way at arrival, this one included. */
+  readonly concurrent: number;
+  /** The HTTP status given; null while, or because, there is none. */
+  readonly status: number | null;
+  /** Bytes that went to the socket, headers included. */
+  readonly bytesSent: number;
+}
+
+/**
+ * Keeps what was asked. With a `file`, each exchange is also a line of JSON
+ * there once it has ended, so that a test of several processes can read it.
+ */
+export function createRequestLog(file: string | undefined) {
+  const entries: LogEntry[] = [];
+  const busy = new Map<string, number>();
+  return {
+    entries,
+    /** Adds an entry that follows `response` until its end, however it ends. */
+    record(request: Pick<LogEntry, "api" | "kind" | "number">, response: ServerResponse): void {
+      const { api } = request;
+      const { socket } = response;
+      const bytesBefore = socket?.bytesWritten ?? 0;
+      const countBytes = () => (socket?.bytesWritten ?? 0) - bytesBefore;
+      const concurrent = (busy.get(api) ?? 0) + 1;
+      busy.set(api, concurrent);
+      let bytesAtEnd: number | null = null;
+      const entry: LogEntry = {
+        at: Date.now(),
+        monotonic: performance.now(),
+        ...request,
+        concurrent,
+        get status() {
+          return response.headersSent ? response.statusCode : null;
+        },
+        // The connection lives on and carries other exchanges.
+        get bytesSent() {
+          return bytesAtEnd ?? countBytes();
+        },
+      };
+      entries.push(entry);
+      response.once("close", () => {
+        bytesAtEnd = countBytes();
+        busy.set(api, (busy.get(api) ?? 1) - 1);
+        if (file !== undefined) appendFileSync(file, `${JSON.stringify(entry)}\n`);
+      });
+    },
+  };
+}

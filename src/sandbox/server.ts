@@ -1,0 +1,115 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
+import { commitFault } from "./commitFault.ts";
+import { answerControl } from "./control.ts";
+import { dhl } from "./dhl.ts";
+import { createFaults } from "./fault.ts";
+import { createRequestLog } from "./requestLog.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { createScenarios, type Scenario } from "./scenario.ts";
+import { send } from "./send.ts";
+import { createTokens } from "./tokens.ts";
+import { ups } from "./ups.ts";
+import type { Wire, WireRequest } from "./wire.ts";
+
+const WIRES: readonly Wire[] = [ups, dhl];
+
+export type { Sandbox };
+
+export interface SandboxOptions {
+  /** 0, which is also the default: any that is free. */
+  readonly port?: number;
+  readonly scenarios?: Readonly<Record<string, Scenario>>;
+  /** How long a token is good. Unless told otherwise as long as UPS's: 14399 s. */
+  readonly tokenLifeMs?: number;
+  /** Each ended exchange becomes a line of JSON here. */
+  readonly logFile?: string;
+}
+
+/**
+ * Starts a real HTTP server on this machine that speaks the carriers' wire
+ * formats, all on one port. Rejects where the port is taken.
+ */
+export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  const scenarios = createScenarios();
+  for (const [number, scenario] of Object.entries(options.scenarios ?? {}))
+    scenarios.script(number, scenario);
+  const faults = createFaults();
+  const log = createRequestLog(options.logFile);
+  const tokens = createTokens(options.tokenLifeMs ?? 14_399_000);
+
+  const server = createServer((incoming, response) => {
+    handle(incoming, response).catch((error: unknown) => {
+      if (!response.headersSent) send(response, { status: 500, body: { error: String(error) } });
+      else response.destroy();
+    });
+  });
+  server.listen(options.port ?? 0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const origin = `http://127.0.0.1:${port}`;
+
+  async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const request: WireRequest = {
+      method: incoming.method ?? "GET",
+      url: new URL(incoming.url ?? "/", origin),
+      headers: incoming.headers as Record<string, string | undefined>,
+      body: await text(incoming),
+    };
+    const path = request.url.pathname;
+    if (path === "/_sandbox/trap") {
+      log.record({ api: "trap", kind: "trap", number: null }, response);
+      return send(response, { status: 200, body: "nobody should follow a redirect to here" });
+    }
+    if (path.startsWith("/_sandbox/"))
+      return send(response, answerControl(sandbox, { ...request, path }));
+    for (const wire of WIRES) {
+      const route = wire.route(request);
+      if (route !== null) return answer(wire, route, request, response);
+    }
+    send(response, { status: 404, body: { error: `nothing at ${path}` } });
+  }
+
+  async function answer(
+    wire: Wire,
+    route: NonNullable<ReturnType<Wire["route"]>>,
+    request: WireRequest,
+    response: ServerResponse,
+  ): Promise<void> {
+    const { api, error } = wire;
+    log.record({ api, ...route }, response);
+    const reply = wire.answer(request, { number: route.number, show: scenarios.show, tokens });
+    const fault = faults.take({ api, ...route });
+    if (fault === null) return send(response, reply);
+    await commitFault({ response, reply, fault, error, trap: `${origin}/_sandbox/trap` });
+  }
+
+  function wireOf(api: string): Wire {
+    const wire = WIRES.find((candidate) => candidate.api === api);
+    if (wire === undefined) throw new Error(`The sandbox does not speak "${api}".`);
+    return wire;
+  }
+
+  const sandbox: Sandbox = {
+    port,
+    url: (api) => origin + wireOf(api).basePath,
+    credentials: (api) => wireOf(api).credentials,
+    script: scenarios.script,
+    advance(number, count) {
+      if (!scenarios.advance(number, count))
+        throw new Error(`"${number}" is not scripted; script it first.`);
+    },
+    fault: faults.add,
+    clearFaults: faults.clear,
+    expireTokens: tokens.expireAll,
+    log: log.entries,
+    async close() {
+      server.close();
+      server.closeAllConnections();
+      await once(server, "close");
+    },
+  };
+  return sandbox;
+}

@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { readRetryAfter } from "../../src/carriers/retryAfter.ts";
+
+const RECEIVED_AT = new Date("2025-09-01T12:00:00Z");
+const DAY_S = 86_400;
+
+/** Seconds from the answer until the carrier may be asked again. */
+function wait(retryAfter: string | undefined, date?: string): number | null {
+  const headers: Record<string, string> = {};
+  if (retryAfter !== undefined) headers["retry-after"] = retryAfter;
+  if (date !== undefined) headers.date = date;
+  const at = readRetryAfter({ headers, receivedAt: RECEIVED_AT });
+  return at === null ? null : (at.getTime() - RECEIVED_AT.getTime()) / 1_000;
+}
+
+test.each([
+  ["120", 120],
+  [" 7 ", 7],
+  ["1.5", 1.5],
+  ["0", 1],
+  ["86401", DAY_S],
+  ["99999999999999999999", DAY_S],
+])("%j seconds wait %d s", (text, seconds) => {
+  expect(wait(text)).toBe(seconds);
+});
+
+test.each([
+  ["Mon, 01 Sep 2025 12:02:00 GMT", 120],
+  ["Monday, 01-Sep-25 12:02:00 GMT", 120],
+  ["Mon Sep  1 12:02:00 2025", 120],
+  ["Mon, 01 Sep 2025 11:00:00 GMT", 1],
+  ["Fri, 01 Jan 2100 00:00:00 GMT", DAY_S],
+])("until %s wait %d s", (text, seconds) => {
+  expect(wait(text)).toBe(seconds);
+});
+
+test("a date counts from the answer's own Date, whatever our clock says", () => {
+  // The carrier's clock is an hour behind ours; it means two minutes.
+  expect(wait("Mon, 01 Sep 2025 11:02:00 GMT", "Mon, 01 Sep 2025 11:00:00 GMT")).toBe(120);
+  // A Date that is none: ours will have to do.
+  expect(wait("Mon, 01 Sep 2025 12:02:00 GMT", "yesterday")).toBe(120);
+});
+
+test.each([
+  undefined,
+  "",
+  "soon",
+  "-5",
+  "1e3",
+  "0x10",
+  "NaN",
+  "2025-09-01T12:02:00Z",
+  "Mon, 31 Feb 2025 12:00:00 GMT",
+])("%j says nothing", (text) => {
+  expect(wait(text)).toBeNull();
+});
