@@ -1,3 +1,4 @@
+import "./src/ops/graphileEnvironment.ts";
 import type {} from "graphile-worker";
 import { loadEnvFile, readConfig } from "./src/config.ts";
 import { apiPreset } from "./src/graphql/preset.ts";
@@ -19,7 +20,8 @@ const preset: GraphileConfig.Preset = {
     crontabFile: `${PROJECT_ROOT}/crontab`,
     fileExtensions: [".ts", ".js"],
     concurrentJobs: config.concurrency,
-    maxPoolSize: 10,
+    // Opened only as needed; completions go in batches, so a few serve them all.
+    maxPoolSize: config.concurrency,
     // Measured: with either delay above 0 an ordinary stop can leave finished jobs locked.
     completeJobBatchDelay: 0,
     failJobBatchDelay: 0,

@@ -1,5 +1,5 @@
 --! Previous: sha1:c9cef415f5b49ae05b42d504fb6e6aab645ca8fa
---! Hash: sha1:b4128808cfeefdb780dd061ef1abf161969152c4
+--! Hash: sha1:1b1f04660d9e5205f17b469c1dc07c67a0fa68bb
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -194,7 +194,7 @@ begin
     next_check_at = v_now + greatest(
       -- A tenth either way, so that parcels that began together do not stay together.
       n.wait * (0.9 + random() * 0.2),
-      case when n.was_asked and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
+      case when n.was_asked and n.outcome <> 'local' and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
       case when n.effect = 'failure' then n.retry_after end
     ),
     -- An end that could be recorded proves that it moves again.

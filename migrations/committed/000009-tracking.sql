@@ -1,5 +1,5 @@
---! Previous: sha1:b4128808cfeefdb780dd061ef1abf161969152c4
---! Hash: sha1:3f9fab0a8346b7ae9e7e72fd5879e228c9dc15fc
+--! Previous: sha1:1b1f04660d9e5205f17b469c1dc07c67a0fa68bb
+--! Hash: sha1:2056ea04e787d65bef9d27eb1ef86e6a18b60cd5
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:3f9fab0a8346b7ae9e7e72fd5879e228c9dc15fc
---! Hash: sha1:a2c84ee01b57a9275151a3fe103e4eab1cfece22
+--! Previous: sha1:2056ea04e787d65bef9d27eb1ef86e6a18b60cd5
+--! Hash: sha1:403befee83f13d2bd75c11c2fe70384ec9fcd9e4
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
