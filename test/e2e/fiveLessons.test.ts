@@ -1,4 +1,7 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { adapters } from "../../src/carriers/registry.ts";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../src/sandbox/server.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
@@ -269,4 +272,57 @@ test("no connection is held and no transaction is open while the carrier takes i
   expect(busy).toEqual([]);
   await done;
   expect(await rowsOf("select * from bookpost_ops.stuck")).toEqual([]);
+});
+
+test("two hundred failures at once are counted as two hundred", async () => {
+  sandbox.fault({ mode: "status", status: 500, api: "ups", kind: "lookup" });
+  await db.pool.query(
+    "update bookpost.carrier_apis set failure_threshold = 1000, calls_in_flight = 300 where code = 'ups'",
+  );
+  await db.pool.query(
+    "select bookpost.track_book('Book ' || n, 'ups', 'TESTNUMBER' || n) from generate_series(1, 200) n",
+  );
+  await dispatchNow(db);
+  expect(await circuit()).toMatchObject({ state: "closed", consecutive_failures: 200 });
+  await db.pool.query(
+    "update bookpost.carrier_apis set failure_threshold = 3, calls_in_flight = 10 where code = 'ups'",
+  );
+});
+
+test("what the carrier said stays: scans it has forgotten are still told", async () => {
+  const number = await track(91);
+  const early = { stage: "pre_transit", ...SCAN, at: "2026-11-18T08:00:00-05:00" } as const;
+  const late = { stage: "in_transit", ...SCAN } as const;
+  sandbox.script(number, { steps: [early], shown: 1 });
+  await dispatchNow(db);
+  sandbox.script(number, { steps: [late], shown: 1 });
+  await makeAllDue();
+  await dispatchNow(db);
+  const kept = await rowsOf(
+    "select e.status from bookpost.tracking_events e join bookpost.parcels p on p.id = e.parcel_id where p.tracking_number = $1 order by e.sort_at",
+    [number],
+  );
+  expect(kept).toEqual([{ status: "pre_transit" }, { status: "in_transit" }]);
+});
+
+test("every adapter that is written is registered, and has its row, its circuit and its budget", async () => {
+  const folder = join(import.meta.dirname, "../../src/carriers");
+  const written: string[] = [];
+  for (const name of await readdir(folder)) {
+    const exported: Record<string, unknown> = await import(join(folder, name));
+    for (const value of Object.values(exported))
+      if (typeof value === "object" && value !== null && "parse" in value && "request" in value)
+        written.push(String((value as { code?: unknown }).code));
+  }
+  expect(written.length).toBeGreaterThan(0);
+  expect(adapters.map(({ code }) => code).sort()).toEqual(written.sort());
+  for (const table of [
+    "bookpost.carrier_apis",
+    "bookpost.carrier_circuits",
+    "bookpost_private.budgets",
+  ]) {
+    const column = table === "bookpost.carrier_apis" ? "code" : "api_code";
+    const rows = await rowsOf(`select ${column} as code from ${table} order by 1`);
+    expect(rows.map(({ code }) => code)).toEqual([...written].sort());
+  }
 });
