@@ -2030,7 +2030,7 @@ begin
     next_check_at = v_now + greatest(
       -- A tenth either way, so that parcels that began together do not stay together.
       n.wait * (0.9 + random() * 0.2),
-      case when n.was_asked and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
+      case when n.was_asked and n.outcome <> 'local' and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
       case when n.effect = 'failure' then n.retry_after end
     ),
     -- An end that could be recorded proves that it moves again.

@@ -1,5 +1,5 @@
 --! Previous: sha1:5d0d740a1cbd88231c544fe716f4be3351a8f4bd
---! Hash: sha1:f52e6edc2726a6c52b3860d80a338bff1f7f04ea
+--! Hash: sha1:5e037dfb2abfecd2531870b2078b38f02f53e898
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -82,12 +82,15 @@ comment on column bookpost_private.checks.digest is 'Of the last answer as we re
 create index checks_api_code_next_check_at_idx on bookpost_private.checks (api_code, next_check_at, parcel_id)
   where next_check_at is not null;
 
+-- NOTE: no key and no foreign key: noting must never wait for another's note, and one too many costs nothing.
 create table bookpost_private.forsaken_parcels (
-  parcel_id uuid primary key references bookpost.parcels on delete cascade
+  parcel_id uuid not null
 );
 
 comment on table bookpost_private.forsaken_parcels is
-  'Parcels whose last relation ended, until sweep closes them: whoever deletes a book must not wait for a lookup.';
+  'Parcels of which a relation has ended, until sweep has looked whether it was the last: whoever deletes a book must not wait for a lookup.';
+
+create index forsaken_parcels_parcel_id_idx on bookpost_private.forsaken_parcels (parcel_id);
 
 create table bookpost_private.leases (
   parcel_id uuid primary key references bookpost.parcels on delete cascade,

@@ -1,5 +1,5 @@
---! Previous: sha1:f52e6edc2726a6c52b3860d80a338bff1f7f04ea
---! Hash: sha1:c5902a5a229e0a5b3ccd463788b1a0f04d05250a
+--! Previous: sha1:5e037dfb2abfecd2531870b2078b38f02f53e898
+--! Hash: sha1:a923d952ca93b4e54db8dad719277ce3d697e55b
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.
@@ -101,7 +101,8 @@ as $$
 begin
   perform 1 from bookpost.carrier_circuits c
   where c.api_code = release_probe.api_code and c.state = 'half_open' and c.probe_lookup_id = release_probe.lookup_id
-  for no key update;
+  -- skip locked: someone is moving this circuit now. If it stays half open, sweep finds the probe lost when its time is up.
+  for no key update skip locked;
   if found then
     perform bookpost_private.move_circuit(
       release_probe.api_code, 'open', release_probe.reason, array[release_probe.lookup_id], open_for => interval '0'
@@ -177,7 +178,9 @@ begin
     end if;
   end loop;
 
-  if v_circuit.state = 'closed' and v_circuit.consecutive_failures <> v_count then
+  if v_circuit.state = 'closed'
+    and (v_circuit.consecutive_failures, v_circuit.failed_lookup_ids) is distinct from (v_count, v_failed)
+  then
     update bookpost.carrier_circuits c set consecutive_failures = v_count, failed_lookup_ids = v_failed
     where c.api_code = report_to_circuit.api_code;
   end if;

@@ -1,5 +1,5 @@
---! Previous: sha1:c5902a5a229e0a5b3ccd463788b1a0f04d05250a
---! Hash: sha1:c9cef415f5b49ae05b42d504fb6e6aab645ca8fa
+--! Previous: sha1:a923d952ca93b4e54db8dad719277ce3d697e55b
+--! Hash: sha1:cbf391b17355dd627fe4f2274917b172ac85a91b
 --! Message: lookups
 
 -- One lookup: dispatch, acquire, (call,) record. What may happen when is told in
@@ -117,14 +117,19 @@ begin
 end;
 $$;
 
--- Closes parcels that nobody waits for any more. A second caller skips what the first has in hand.
+-- Closes parcels that nobody waits for any more. A second caller skips what the first has in hand. A note whose
+-- transaction is still open is not seen yet, and so not lost: it is looked at when it has been committed.
 create function bookpost_private.close_forsaken_parcels() returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_parcel_id uuid;
+  v_noted uuid[];
 begin
+  delete from bookpost_private.forsaken_parcels f
+  where not exists (select from bookpost_private.checks c where c.parcel_id = f.parcel_id);
+
   for v_parcel_id in
     select c.parcel_id
     from bookpost_private.checks c
@@ -132,11 +137,17 @@ begin
     order by c.parcel_id
     for no key update skip locked
   loop
-    if not exists (select from bookpost.parcel_books pb where pb.parcel_id = v_parcel_id and pb.stopped_at is null) then
+    -- The notes first, then the relations: what is committed in between has its own note, which stays.
+    with read as (
+      delete from bookpost_private.forsaken_parcels f where f.parcel_id = v_parcel_id returning f.parcel_id
+    )
+    select array_agg(read.parcel_id) into v_noted from read;
+    if v_noted is not null
+      and not exists (select from bookpost.parcel_books pb where pb.parcel_id = v_parcel_id and pb.stopped_at is null)
+    then
       perform bookpost_private.close_parcel(v_parcel_id, 'stopped')
       from bookpost.parcels p where p.id = v_parcel_id and p.closed_at is null;
     end if;
-    delete from bookpost_private.forsaken_parcels f where f.parcel_id = v_parcel_id;
   end loop;
 end;
 $$;
@@ -382,7 +393,12 @@ begin
     reason := 'no_budget';
     until := (v_day_start + interval '1 day') at time zone v_api.day_time_zone;
   -- Last of the refusals: a worker that asks for permits has credentials, and may pass this one only.
-  elsif not exists (select from bookpost_private.workers w where w.api_fingerprints ? gate.api_code) then
+  elsif not exists (
+    select from bookpost_private.workers w
+    where w.api_fingerprints ? gate.api_code
+      -- Who has only the credentials that were refused last can ask nothing.
+      and w.api_fingerprints ->> gate.api_code is distinct from v_budget.parked_fingerprint
+  ) then
     reason := 'not_configured';
   elsif v_circuit.state <> 'closed' then
     allowance := 1;

@@ -1,5 +1,5 @@
---! Previous: sha1:c9cef415f5b49ae05b42d504fb6e6aab645ca8fa
---! Hash: sha1:1b1f04660d9e5205f17b469c1dc07c67a0fa68bb
+--! Previous: sha1:cbf391b17355dd627fe4f2274917b172ac85a91b
+--! Hash: sha1:ac05f743a8fb52e7e71c2fc31b666ac8ec3fa249
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

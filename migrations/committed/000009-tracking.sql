@@ -1,5 +1,5 @@
---! Previous: sha1:1b1f04660d9e5205f17b469c1dc07c67a0fa68bb
---! Hash: sha1:2056ea04e787d65bef9d27eb1ef86e6a18b60cd5
+--! Previous: sha1:ac05f743a8fb52e7e71c2fc31b666ac8ec3fa249
+--! Hash: sha1:1ad9402549fc0f9a12182c1f62a3db724d849c58
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -11,9 +11,12 @@ as $$
 declare
   v_id uuid;
 begin
-  -- A second caller finds the first one's row.
-  insert into bookpost.users (app_user_id, name) values ('local', 'Local user') on conflict (app_user_id) do nothing;
-  select u.id into strict v_id from bookpost.users u where u.app_user_id = 'local';
+  select u.id into v_id from bookpost.users u where u.app_user_id = 'local';
+  if not found then
+    -- Only the first time. A second caller waits for the first, and finds its row.
+    insert into bookpost.users (app_user_id, name) values ('local', 'Local user') on conflict (app_user_id) do nothing;
+    select u.id into strict v_id from bookpost.users u where u.app_user_id = 'local';
+  end if;
   return v_id;
 end;
 $$;
@@ -237,11 +240,9 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if not exists (select from bookpost.parcel_books pb where pb.parcel_id = OLD.parcel_id and pb.stopped_at is null) then
-    insert into bookpost_private.forsaken_parcels (parcel_id)
-    select p.id from bookpost.parcels p where p.id = OLD.parcel_id and p.closed_at is null
-    -- Noted already.
-    on conflict (parcel_id) do nothing;
+  -- Whether it was the last one is not asked here: two that end at once would each still see the other.
+  if TG_OP = 'DELETE' or NEW.stopped_at is not null then
+    insert into bookpost_private.forsaken_parcels (parcel_id) values (OLD.parcel_id);
   end if;
   return null;
 end;

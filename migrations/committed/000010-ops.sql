@@ -1,5 +1,5 @@
---! Previous: sha1:2056ea04e787d65bef9d27eb1ef86e6a18b60cd5
---! Hash: sha1:403befee83f13d2bd75c11c2fe70384ec9fcd9e4
+--! Previous: sha1:1ad9402549fc0f9a12182c1f62a3db724d849c58
+--! Hash: sha1:c19597671d52c01d16a3c83afc25fc9a0b97d5f1
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
