@@ -952,14 +952,13 @@ comment on table bookpost_private.circuit_transitions is 'Why each circuit moved
 grant delete, insert, select, update on bookpost_private.circuit_transitions to bookpost_worker;
 
 create table bookpost_private.forsaken_parcels (
-  parcel_id uuid not null,
-  constraint forsaken_parcels_pkey PRIMARY KEY (parcel_id),
-  constraint forsaken_parcels_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE
+  parcel_id uuid not null
 );
+CREATE INDEX forsaken_parcels_parcel_id_idx ON bookpost_private.forsaken_parcels USING btree (parcel_id);
 alter table bookpost_private.forsaken_parcels enable row level security;
 alter table bookpost_private.forsaken_parcels force row level security;
 create policy worker_does_all on bookpost_private.forsaken_parcels for all to bookpost_worker using (true) with check (true);
-comment on table bookpost_private.forsaken_parcels is 'Parcels whose last relation ended, until sweep closes them: whoever deletes a book must not wait for a lookup.';
+comment on table bookpost_private.forsaken_parcels is 'Parcels of which a relation has ended, until sweep has looked whether it was the last: whoever deletes a book must not wait for a lookup.';
 grant delete, insert, select, update on bookpost_private.forsaken_parcels to bookpost_worker;
 
 create table bookpost_private.leases (
@@ -1327,7 +1326,11 @@ CREATE OR REPLACE FUNCTION bookpost_private.close_forsaken_parcels()
 AS $function$
 declare
   v_parcel_id uuid;
+  v_noted uuid[];
 begin
+  delete from bookpost_private.forsaken_parcels f
+  where not exists (select from bookpost_private.checks c where c.parcel_id = f.parcel_id);
+
   for v_parcel_id in
     select c.parcel_id
     from bookpost_private.checks c
@@ -1335,11 +1338,17 @@ begin
     order by c.parcel_id
     for no key update skip locked
   loop
-    if not exists (select from bookpost.parcel_books pb where pb.parcel_id = v_parcel_id and pb.stopped_at is null) then
+    -- The notes first, then the relations: what is committed in between has its own note, which stays.
+    with read as (
+      delete from bookpost_private.forsaken_parcels f where f.parcel_id = v_parcel_id returning f.parcel_id
+    )
+    select array_agg(read.parcel_id) into v_noted from read;
+    if v_noted is not null
+      and not exists (select from bookpost.parcel_books pb where pb.parcel_id = v_parcel_id and pb.stopped_at is null)
+    then
       perform bookpost_private.close_parcel(v_parcel_id, 'stopped')
       from bookpost.parcels p where p.id = v_parcel_id and p.closed_at is null;
     end if;
-    delete from bookpost_private.forsaken_parcels f where f.parcel_id = v_parcel_id;
   end loop;
 end;
 $function$;
@@ -1388,9 +1397,12 @@ AS $function$
 declare
   v_id uuid;
 begin
-  -- A second caller finds the first one's row.
-  insert into bookpost.users (app_user_id, name) values ('local', 'Local user') on conflict (app_user_id) do nothing;
-  select u.id into strict v_id from bookpost.users u where u.app_user_id = 'local';
+  select u.id into v_id from bookpost.users u where u.app_user_id = 'local';
+  if not found then
+    -- Only the first time. A second caller waits for the first, and finds its row.
+    insert into bookpost.users (app_user_id, name) values ('local', 'Local user') on conflict (app_user_id) do nothing;
+    select u.id into strict v_id from bookpost.users u where u.app_user_id = 'local';
+  end if;
   return v_id;
 end;
 $function$;
@@ -1643,7 +1655,12 @@ begin
     reason := 'no_budget';
     until := (v_day_start + interval '1 day') at time zone v_api.day_time_zone;
   -- Last of the refusals: a worker that asks for permits has credentials, and may pass this one only.
-  elsif not exists (select from bookpost_private.workers w where w.api_fingerprints ? gate.api_code) then
+  elsif not exists (
+    select from bookpost_private.workers w
+    where w.api_fingerprints ? gate.api_code
+      -- Who has only the credentials that were refused last can ask nothing.
+      and w.api_fingerprints ->> gate.api_code is distinct from v_budget.parked_fingerprint
+  ) then
     reason := 'not_configured';
   elsif v_circuit.state <> 'closed' then
     allowance := 1;
@@ -2191,7 +2208,8 @@ AS $function$
 begin
   perform 1 from bookpost.carrier_circuits c
   where c.api_code = release_probe.api_code and c.state = 'half_open' and c.probe_lookup_id = release_probe.lookup_id
-  for no key update;
+  -- skip locked: someone is moving this circuit now. If it stays half open, sweep finds the probe lost when its time is up.
+  for no key update skip locked;
   if found then
     perform bookpost_private.move_circuit(
       release_probe.api_code, 'open', release_probe.reason, array[release_probe.lookup_id], open_for => interval '0'
@@ -2266,7 +2284,9 @@ begin
     end if;
   end loop;
 
-  if v_circuit.state = 'closed' and v_circuit.consecutive_failures <> v_count then
+  if v_circuit.state = 'closed'
+    and (v_circuit.consecutive_failures, v_circuit.failed_lookup_ids) is distinct from (v_count, v_failed)
+  then
     update bookpost.carrier_circuits c set consecutive_failures = v_count, failed_lookup_ids = v_failed
     where c.api_code = report_to_circuit.api_code;
   end if;
@@ -2371,11 +2391,9 @@ CREATE OR REPLACE FUNCTION bookpost_private.tg_parcel_books__note_forsaken()
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
-  if not exists (select from bookpost.parcel_books pb where pb.parcel_id = OLD.parcel_id and pb.stopped_at is null) then
-    insert into bookpost_private.forsaken_parcels (parcel_id)
-    select p.id from bookpost.parcels p where p.id = OLD.parcel_id and p.closed_at is null
-    -- Noted already.
-    on conflict (parcel_id) do nothing;
+  -- Whether it was the last one is not asked here: two that end at once would each still see the other.
+  if TG_OP = 'DELETE' or NEW.stopped_at is not null then
+    insert into bookpost_private.forsaken_parcels (parcel_id) values (OLD.parcel_id);
   end if;
   return null;
 end;

@@ -77,7 +77,9 @@ export function mapDatabaseError(error: unknown): unknown {
   const trouble = TROUBLES[code];
   return trouble === undefined
     ? error
-    : new BookpostError(trouble.code, `${trouble.sentence} (${error.message})`, { cause: error });
+    : new BookpostError(trouble.code, `${trouble.sentence} Postgres says: ${error.message}.`, {
+        cause: error,
+      });
 }
 
 /** What the server may say at any time, and the way out. Codes: Postgres's manual, appendix A. */

@@ -24,6 +24,9 @@ function sessionOptions(purpose: PoolPurpose): string {
     `-c lock_timeout=${lockTimeout}`,
     "-c idle_in_transaction_session_timeout=15s",
     "-c timezone=UTC",
+    // The API's statements are prepared and meet owners of 1 and of 20,000 books: one plan for all took
+    // 280 ms where a fresh one takes 1 (300,000 parcels, rare status), and planning costs less than that noise.
+    ...(purpose === "api" ? ["-c plan_cache_mode=force_custom_plan"] : []),
   ].join(" ");
 }
 
@@ -52,5 +55,33 @@ export function createPool(
   pool.on("error", onError);
   // While a client is checked out its errors come here; the query that runs rejects as well.
   pool.on("connect", (client) => client.on("error", onError));
+  endStaleClients(pool);
   return pool;
+}
+
+/** "cached plan must not change result type": a column that a prepared statement returns was altered. */
+const STALE_PLAN = "0A000";
+
+/**
+ * A connection keeps its prepared statements, and one that an altered column
+ * has made stale fails at every later use. So the client on which that was seen
+ * is not put back, but ended.
+ */
+function endStaleClients(pool: pg.Pool): void {
+  const stale = new WeakSet<pg.ClientBase>();
+  pool.on("connect", (client) => {
+    const query: (...args: unknown[]) => unknown = client.query.bind(client);
+    client.query = ((...args: unknown[]) => {
+      const result = query(...args);
+      if (result instanceof Promise)
+        result.catch((error) => {
+          if (error?.code === STALE_PLAN) stale.add(client);
+        });
+      return result;
+    }) as typeof client.query;
+  });
+  // The pool looks after this event whether the client is ending, and drops it.
+  pool.on("release", (_error, client) => {
+    if (stale.has(client)) (client as pg.Client).end().catch(() => {});
+  });
 }

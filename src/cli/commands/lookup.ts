@@ -1,0 +1,151 @@
+import { Command } from "commander";
+import type { LookupResult, Tracking, TrackingEvent } from "../../carriers/carrier.ts";
+import { foldStatus, orderEvents } from "../../carriers/foldStatus.ts";
+import { adapterFor, adapters } from "../../carriers/registry.ts";
+import { checkTrackingNumber, normalizeTrackingNumber } from "../../carriers/trackingNumber.ts";
+import { UsageError } from "../../errors.ts";
+import { carrierEstimate, carrierTime } from "../carrierTime.ts";
+import type { CliContext } from "../context.ts";
+import { type EventJson, eventTable } from "../eventTable.ts";
+import { labels } from "../labels.ts";
+import { oneLine } from "../oneLine.ts";
+import { words } from "../words.ts";
+
+interface LookupJson {
+  readonly outcome: string;
+  readonly status: string | null;
+  readonly rawStatus: string | null;
+  readonly rawText: string | null;
+  readonly events: readonly EventJson[];
+  readonly estimatedDelivery: { from: string; until: string; timeZone: string | null } | null;
+  readonly deliveredAt: string | null;
+  readonly deliveredLocalTime: string | null;
+  readonly deliveredTimeZone: string | null;
+  readonly signedBy: string | null;
+  readonly trackingUrl: string | null;
+  readonly error: { code: string; message: string } | null;
+  readonly warnings: readonly string[];
+}
+
+export function lookupCommand(context: CliContext): Command {
+  return new Command("lookup")
+    .description("ask a carrier about a number, without the database; nothing is kept")
+    .argument("<carrier>", `whose API is asked: ${adapters.map((a) => a.code).join(", ")}`)
+    .argument("<number>", "the tracking number")
+    .option("--force", "insist on a number that does not look like one of this carrier")
+    .action(async (carrier: string, text: string, { force }: { force?: boolean }) => {
+      const adapter = adapterFor(carrier);
+      const configured = context.config().carriers.get(carrier);
+      if (adapter === null || configured === undefined)
+        throw new UsageError(
+          "UNKNOWN_CARRIER",
+          `No API of a carrier "${carrier}" can be asked; there are ${adapters.map((a) => a.code).join(", ")}.`,
+        );
+      if (configured.credentials === null)
+        throw new UsageError(
+          "NOT_CONFIGURED",
+          `${adapter.name} cannot be asked without credentials: set ${configured.missing.join(" and ")} in the environment or in .env.`,
+        );
+      const number = normalizeTrackingNumber(text);
+      const check = checkTrackingNumber(carrier, number);
+      if (!check.ok && !force)
+        throw new UsageError(
+          "BAD_NUMBER",
+          `"${text}" is not accepted: ${check.rule}. Look for a typing error, or insist with --force.`,
+        );
+      const doubt = check.ok ? check.warning : check.rule;
+
+      // Loaded here: the other commands do without its HTTP client.
+      const { createCarrierClient } = await import("../../carriers/client.ts");
+      const { credentials, baseUrl } = configured;
+      const client = createCarrierClient(adapter, { credentials, baseUrl });
+      const result = await client.lookUp(number).finally(() => client.close());
+
+      const json = toJson(result, doubt === null ? [] : [doubt]);
+      context.print({
+        json,
+        text: (width) =>
+          result.kind === "found"
+            ? foundText(`${adapter.name} ${number}`, json, width)
+            : `${adapter.name} ${number}: ${words(json.outcome)}. ${oneLine(json.error?.message ?? "")}`,
+      });
+      for (const warning of json.warnings) context.remark(`Note: ${warning}`);
+      if (json.outcome !== "found" && json.outcome !== "not_found") context.fail();
+    });
+}
+
+function toJson(result: LookupResult, doubts: readonly string[]): LookupJson {
+  if (result.kind === "failed") {
+    const { outcome, code, message } = result.error;
+    return { outcome, ...NOTHING, error: { code, message }, warnings: doubts };
+  }
+  return { ...trackingJson(result.tracking), warnings: [...doubts, ...result.tracking.warnings] };
+}
+
+const NOTHING: Omit<LookupJson, "outcome" | "error"> = {
+  status: null,
+  rawStatus: null,
+  rawText: null,
+  events: [],
+  estimatedDelivery: null,
+  deliveredAt: null,
+  deliveredLocalTime: null,
+  deliveredTimeZone: null,
+  signedBy: null,
+  trackingUrl: null,
+  warnings: [],
+};
+
+function trackingJson(tracking: Tracking): LookupJson {
+  const { status, deliveredEvent } = foldStatus(tracking);
+  const { estimate } = tracking;
+  return {
+    outcome: "found",
+    status,
+    rawStatus: tracking.rawStatus,
+    rawText: tracking.rawText,
+    events: orderEvents(tracking.events)
+      .sort((a, b) => Date.parse(a.sortAt) - Date.parse(b.sortAt) || a.sortRank - b.sortRank)
+      .map(({ event }) => eventJson(event)),
+    estimatedDelivery: estimate && {
+      from: estimate.from,
+      until: estimate.until,
+      timeZone: estimate.timeZone,
+    },
+    deliveredAt: deliveredEvent?.occurredAt ?? null,
+    deliveredLocalTime: deliveredEvent?.localTime ?? null,
+    deliveredTimeZone: deliveredEvent?.timeZone ?? null,
+    signedBy: tracking.signedBy,
+    trackingUrl: tracking.trackingUrl,
+    error: null,
+    warnings: [],
+  };
+}
+
+function eventJson(event: TrackingEvent): EventJson {
+  const { occurredAt, localTime, timeZone, status, rawCode, description, location } = event;
+  return { occurredAt, localTime, timeZone, status, rawCode, description, location };
+}
+
+function foundText(title: string, json: LookupJson, width: number): string {
+  return [
+    title,
+    labels([
+      ["status", words(json.status ?? "unknown")],
+      ["carrier says", json.rawText === null ? json.rawStatus : oneLine(json.rawText)],
+      ["expected", json.estimatedDelivery && carrierEstimate(json.estimatedDelivery)],
+      [
+        "delivered",
+        carrierTime({
+          occurredAt: json.deliveredAt,
+          localTime: json.deliveredLocalTime,
+          timeZone: json.deliveredTimeZone,
+        }),
+      ],
+      ["signed by", json.signedBy === null ? null : oneLine(json.signedBy)],
+      ["page", json.trackingUrl],
+    ]),
+    "",
+    eventTable(json.events, width),
+  ].join("\n");
+}

@@ -1,0 +1,148 @@
+import { Command } from "commander";
+import { checkTrackingNumber, normalizeTrackingNumber } from "../../carriers/trackingNumber.ts";
+import { UsageError } from "../../errors.ts";
+import { readParcelsOfBook } from "../../sql/readParcelsOfBook.ts";
+import { readWhy } from "../../sql/readWhy.ts";
+import { trackBook } from "../../sql/trackBook.ts";
+import type { CliContext } from "../context.ts";
+import { labels } from "../labels.ts";
+import { oneLine } from "../oneLine.ts";
+import { reasonText } from "../reasonText.ts";
+
+interface TrackOptions {
+  title?: string;
+  author?: string;
+  appBookId?: string;
+  value?: string;
+  currency?: string;
+  owner?: string;
+  url?: string;
+  force?: boolean;
+}
+
+export function trackCommand(context: CliContext): Command {
+  return (
+    new Command("track")
+      .description("start tracking a book")
+      .usage("<carrier> <number> --title <title> [options]")
+      // Not required here, so that a forgotten carrier is told of as such.
+      .argument("[carrier]", "the carrier's code, such as ups; never guessed from the number")
+      .argument("[number]", "the tracking number, spaces and hyphens as you like")
+      .option("--title <title>", "the book's title (required)")
+      .option("--author <author>")
+      .option("--app-book-id <id>", "your app's own id of the book")
+      .option("--value <amount>", "what it is insured for, such as 120 or 99.90")
+      .option("--currency <code>", "of --value, such as EUR")
+      .option("--owner <user id>", "whose book it is (the local user if left out)")
+      .option(
+        "--url <https address>",
+        "a public page to follow the parcel, where it is a special one",
+      )
+      .option("--force", "insist on a number that does not look like one of this carrier")
+      .action(
+        async (carrier: string | undefined, number: string | undefined, given: TrackOptions) => {
+          if (carrier === undefined || number === undefined)
+            throw new UsageError(
+              "NO_CARRIER",
+              "Give the carrier and the number: npx bookpost track ups 1Z… --title '…'. The carrier is always said, never guessed from the number.",
+            );
+          const title = checkOptions(given);
+          const trackingNumber = normalizeTrackingNumber(number);
+          const check = checkTrackingNumber(carrier, trackingNumber);
+          if (!check.ok && !given.force)
+            throw new UsageError(
+              "BAD_NUMBER",
+              `"${number}" is not accepted: ${check.rule}. Look for a typing error, or insist with --force.`,
+            );
+          const warning = check.ok ? check.warning : check.rule;
+
+          await context.withDatabase(async (db) => {
+            const book = await trackBook(db, {
+              title,
+              carrier,
+              trackingNumber,
+              author: given.author,
+              owner: given.owner,
+              declaredValue: given.value,
+              declaredCurrency: given.currency?.toUpperCase(),
+              appBookId: given.appBookId,
+              trackingUrl: given.url,
+            });
+            const parcels = await readParcelsOfBook(db, book.id);
+            const parcel = parcels.find(
+              (p) =>
+                p.carrierCode === carrier &&
+                p.trackingNumber === trackingNumber &&
+                p.closedAt === null,
+            );
+            const [why] = parcel === undefined ? [] : await readWhy(db, [parcel.id], 1);
+            if (warning !== null) context.remark(`Note: ${warning}.`);
+            context.print({
+              json: {
+                book,
+                parcel: parcel && {
+                  id: parcel.id,
+                  carrierCode: parcel.carrierCode,
+                  trackingNumber: parcel.trackingNumber,
+                  status: parcel.status,
+                  nextLookAt: parcel.nextLookAt,
+                  trackingPage: parcel.trackingPage,
+                },
+                why: why && { reason: why.reason, until: why.until },
+                warning,
+              },
+              text: () =>
+                [
+                  `Tracking "${oneLine(book.title)}".`,
+                  labels([
+                    ["book", book.id],
+                    ["parcel", `${carrier} ${trackingNumber}`],
+                    ["next look", why === undefined ? null : reasonText(why)],
+                    ["page", parcel?.trackingPage ?? null],
+                    ["see it", `npx bookpost show ${book.id.slice(0, 8)}`],
+                  ]),
+                ].join("\n"),
+            });
+          });
+        },
+      )
+  );
+}
+
+/** As the constraint books_title_is_not_blank has it. */
+const LONGEST_TITLE = 500;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** What the database would refuse as well, in words of the command line. Gives the title. */
+function checkOptions({ title, value, currency, owner, url }: TrackOptions): string {
+  if (!title?.trim())
+    throw new UsageError("NO_TITLE", "A book needs a title: add --title 'The Name of the Rose'.");
+  if (title.length > LONGEST_TITLE)
+    throw new UsageError(
+      "LONG_TITLE",
+      `A title has at most ${LONGEST_TITLE} characters; this one has ${title.length}.`,
+    );
+  if ((value === undefined) !== (currency === undefined))
+    throw new UsageError(
+      "VALUE_WITHOUT_CURRENCY",
+      "--value and --currency go together: --value 120 --currency EUR.",
+    );
+  if (value !== undefined && !/^\d{1,10}(\.\d{1,2})?$/.test(value))
+    throw new UsageError(
+      "BAD_VALUE",
+      `--value must be an amount such as 120 or 99.90; "${value}" is not.`,
+    );
+  if (currency !== undefined && !/^[a-z]{3}$/i.test(currency))
+    throw new UsageError(
+      "BAD_CURRENCY",
+      `--currency must be three letters such as EUR; "${currency}" is not.`,
+    );
+  if (owner !== undefined && !UUID.test(owner))
+    throw new UsageError(
+      "BAD_OWNER",
+      `--owner must be the id of a user, such as 3f0c…-…; "${owner}" is not.`,
+    );
+  if (url !== undefined && (URL.parse(url)?.protocol !== "https:" || /\s/.test(url)))
+    throw new UsageError("BAD_URL", `--url must be an https address; "${url}" is not.`);
+  return title;
+}

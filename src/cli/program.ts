@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Command } from "commander";
+import { circuitCommand } from "./commands/circuit.ts";
+import { circuitsCommand } from "./commands/circuits.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { listCommand } from "./commands/list.ts";
+import { lookupCommand } from "./commands/lookup.ts";
+import { migrateCommand } from "./commands/migrate.ts";
+import { refreshCommand } from "./commands/refresh.ts";
+import { schemaCommand } from "./commands/schema.ts";
+import { showCommand } from "./commands/show.ts";
+import { sqlCommand } from "./commands/sql.ts";
+import { trackCommand } from "./commands/track.ts";
+import { urlCommand } from "./commands/url.ts";
+import { whyCommand } from "./commands/why.ts";
+import { type CliContext, PROJECT } from "./context.ts";
+
+/** In the order in which people meet them. */
+const commands = [
+  trackCommand,
+  listCommand,
+  showCommand,
+  refreshCommand,
+  whyCommand,
+  lookupCommand,
+  circuitsCommand,
+  circuitCommand,
+  doctorCommand,
+  sqlCommand,
+  migrateCommand,
+  schemaCommand,
+  urlCommand,
+];
+
+/** The whole command line. It throws CommanderError where commander would end the process, and prints no error itself. */
+export function createProgram(context: CliContext): Command {
+  const { version } = JSON.parse(readFileSync(join(PROJECT, "package.json"), "utf8"));
+  const program = new Command("bookpost")
+    .description("Tells people where the books they bought or sold are in the post.")
+    .version(version)
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done, 1 failed, 2 wrong usage; then nothing was changed.",
+    );
+  for (const command of commands) program.addCommand(command(context));
+  for (const command of [program, ...program.commands])
+    command
+      .option("--json", "one JSON value on stdout, for programs")
+      .exitOverride()
+      .configureOutput({
+        outputError: () => {},
+        ...(context.isJson ? { writeErr: () => {} } : {}),
+      });
+  return program;
+}

@@ -1,0 +1,55 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+
+const BIN = join(import.meta.dirname, "../../../src/bin/bookpost.js");
+const RUN_EACH = join(import.meta.dirname, "runEach.ts");
+
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Nothing of the machine's: a developer's .env fills in only what is not set, be it to nothing. */
+const CLEAN = {
+  PATH: process.env.PATH,
+  DATABASE_URL: "",
+  UPS_CLIENT_ID: "",
+  UPS_CLIENT_SECRET: "",
+  UPS_BASE_URL: "",
+  DHL_API_KEY: "",
+  DHL_BASE_URL: "",
+};
+
+type Environment = Readonly<Record<string, string>>;
+
+async function run(script: string, args: readonly string[], env: Environment): Promise<Ended> {
+  const child = spawn(process.execPath, [script, ...args], {
+    env: { ...CLEAN, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const exited = once(child, "exit");
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = await exited;
+  return { code, stdout, stderr };
+}
+
+/** Runs the real command line in a process of its own and waits for its end. */
+export function bookpost(args: readonly string[], env: Environment = {}): Promise<Ended> {
+  return run(BIN, args, env);
+}
+
+/** Runs many command lines one after the other in one process: a start of Node costs more than most commands. */
+export async function bookpostEach(
+  lines: readonly (readonly string[])[],
+  env: Environment = {},
+): Promise<Ended[]> {
+  const { stdout, stderr } = await run(RUN_EACH, [], {
+    ...env,
+    BOOKPOST_LINES: JSON.stringify(lines),
+  });
+  if (stderr !== "") throw new Error(stderr);
+  return JSON.parse(stdout);
+}
