@@ -1,14 +1,16 @@
-import { readdir, readFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Logger } from "@graphile/logger";
 import { migrate as runCommitted } from "graphile-migrate";
-import { runMigrations as migrateQueue } from "graphile-worker";
+import { runMigrations as migrateQueue, Logger as QueueLogger } from "graphile-worker";
 import type pg from "pg";
 import { createPool } from "../db/pool.ts";
 import { BookpostError } from "../errors.ts";
+import { pollUntil } from "./embedded/pollUntil.ts";
+import { migrationState } from "./migrationState.ts";
 
 const MIGRATIONS = join(import.meta.dirname, "../../migrations");
-const COMMITTED = join(MIGRATIONS, "committed");
 
 /** Not shared with the app: any fixed number, the same in every version of bookpost. */
 const MIGRATION_LOCK = 7_022_665_705;
@@ -41,68 +43,59 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
     // Waits for another migrator, however long it takes; graphile-migrate itself would fail at once.
     await client.query("select pg_advisory_lock($1)", [MIGRATION_LOCK]);
     await ensureRoles(options, client);
-    const before = await appliedMigrations(client);
-    await refuseUnknown(before);
-    const known = await knownMigrations();
-    if (before.length < known.length)
-      onProgress(`migrating the database: ${known.length - before.length} files`);
-    await migrateQueue({ connectionString: options.databaseUrl, logger: undefined });
-    await runCommitted({
-      connectionString: options.databaseUrl,
-      migrationsFolder: MIGRATIONS,
-      logger: quietLogger as never,
-    });
-    const done = new Set(before.map((m) => m.filename));
-    const after = await appliedMigrations(client);
-    return { applied: after.map((m) => m.filename).filter((name) => !done.has(name)) };
+    const { pending, strange } = await migrationState(client);
+    refuseStrange(strange);
+    if (pending.length > 0) onProgress(`migrating the database: ${pending.length} files`);
+    await migrateQueue({ connectionString: options.databaseUrl, logger: quietQueueLogger });
+    await runCommittedMigrations(options.databaseUrl, client);
+    return { applied: pending };
   } finally {
     client.release(true);
     await pool.end();
   }
 }
 
-/** graphile-migrate's messages are for its own command line; its errors are thrown all the same. */
+/** Errors are thrown all the same; what else these two say is for their own command lines. */
 const quietLogger = new Logger(() => () => {});
-
-interface AppliedMigration {
-  readonly filename: string;
-  readonly hash: string;
-}
-
-/** What the database says it has; empty before the first time. */
-async function appliedMigrations(client: pg.PoolClient): Promise<AppliedMigration[]> {
-  const { rows: found } = await client.query<{ found: boolean }>(
-    "select to_regclass('graphile_migrate.migrations') is not null as found",
-  );
-  if (!found[0]?.found) return [];
-  const { rows } = await client.query<AppliedMigration>(
-    "select filename, hash from graphile_migrate.migrations order by filename",
-  );
-  return rows;
-}
-
-async function knownMigrations(): Promise<AppliedMigration[]> {
-  const names = (await readdir(COMMITTED)).filter((name) => name.endsWith(".sql")).sort();
-  return Promise.all(
-    names.map(async (name) => {
-      const text = await readFile(join(COMMITTED, name), "utf8");
-      return {
-        filename: `${name.slice(0, 6)}.sql`,
-        hash: /^--! Hash: (.+)$/m.exec(text)?.[1] ?? "",
-      };
-    }),
-  );
-}
+const quietQueueLogger = new QueueLogger(() => () => {});
 
 /** Code must not run on a schema it does not know: it might write what that schema's rules no longer mean. */
-async function refuseUnknown(applied: readonly AppliedMigration[]): Promise<void> {
-  const hashes = new Map((await knownMigrations()).map((m) => [m.filename, m.hash]));
-  const stranger = applied.find((m) => hashes.get(m.filename) !== m.hash);
-  if (stranger)
+function refuseStrange(strange: readonly string[]): void {
+  if (strange.length > 0)
     throw new BookpostError(
       "UNKNOWN_SCHEMA",
-      `The database was migrated by another version of bookpost: its ${stranger.filename} is not ours. Run that version, or point DATABASE_URL at another database (the embedded one is the folder .postgres).`,
+      `The database was migrated by another version of bookpost: its ${strange[0]} is not ours. Run that version, or point DATABASE_URL at another database (the embedded one is the folder .postgres).`,
     );
+}
+
+/**
+ * Runs graphile-migrate, and waits until its connections are gone: it keeps
+ * them for a fifth of a second, and ends the whole process, without a word,
+ * when Postgres stops under them.
+ */
+async function runCommittedMigrations(databaseUrl: string, client: pg.PoolClient): Promise<void> {
+  const url = new URL(databaseUrl);
+  const name = `bookpost migrate ${randomUUID().slice(0, 8)}`;
+  url.searchParams.set("application_name", name);
+  try {
+    await runCommitted({
+      connectionString: url.href,
+      migrationsFolder: MIGRATIONS,
+      logger: quietLogger,
+    });
+  } finally {
+    await pollUntil(
+      async () => {
+        const { rows } = await client.query(
+          "select from pg_stat_activity where application_name = $1",
+          [name],
+        );
+        return rows.length === 0 ? true : undefined;
+      },
+      // Chosen: ten times what it takes.
+      { patienceMs: 2_000, everyMs: 20 },
+    );
+  }
 }
 
 /** True when this login already is what it must be, so that nobody needs the right to create roles. */
