@@ -1,0 +1,36 @@
+// Plain JavaScript that an old Node reads too: it exists to say what such a Node lacks.
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+
+/** One sentence with the way out when bookpost cannot run here; null when it can. */
+function findObstacle() {
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const isMissing = (name) => !existsSync(join(root, "node_modules", name));
+  if (Object.keys(dependencies).some(isMissing))
+    return `bookpost's packages are not all installed: run npm install in ${root} first.`;
+  if (process.features.typescript) return null;
+  const here = `this is Node ${process.versions.node}, which does not run TypeScript by itself`;
+  if (existsSync(join(root, "node_modules/.bin/node")))
+    return `bookpost needs Node 22.18 or later, and ${here}: start it through npm (npm start, npm run demo, npx bookpost …), which uses the Node 24 that npm install put into node_modules/.bin.`;
+  return `bookpost needs Node 22.18 or later, and ${here}: install Node 24, or let npm bring it with: npm install --ignore-scripts=false --include=optional`;
+}
+
+/** Imports one of our .ts files and ends the process with the exit code that `run` makes of it. */
+export function launch(path, run) {
+  const obstacle = findObstacle();
+  if (obstacle !== null) {
+    console.error(obstacle);
+    process.exit(1);
+  }
+  import(path)
+    .then(run)
+    .catch((error) => {
+      // Ours have an exit code and a sentence for people; anything else is a bug.
+      console.error(error.exitCode ? error.message : error.stack);
+      return error.exitCode || 1;
+    })
+    .then((code) => process.exit(code));
+}

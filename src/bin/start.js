@@ -1,0 +1,4 @@
+#!/usr/bin/env node
+import { launch } from "./preflight.js";
+
+launch("../ops/start.ts", ({ start }) => start());

@@ -1,0 +1,60 @@
+import { readFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import type { CarrierConfig, Config } from "../config.ts";
+import type { EmbeddedServer } from "./embeddedPostgres.ts";
+import { EMBEDDED_ROOT, PROJECT_ROOT } from "./projectRoot.ts";
+
+export interface Running {
+  readonly config: Config;
+  readonly databaseUrl: string;
+  /** Null: the Postgres is the app's own. */
+  readonly embedded: Omit<EmbeddedServer, "stop"> | null;
+  readonly graphqlUrl: string;
+}
+
+/** What runs where and how to look inside, as aligned lines for a terminal; without passwords. */
+export async function whatRuns(running: Running): Promise<string> {
+  const rows = [
+    ["GraphQL", running.graphqlUrl],
+    ...(running.config.isDevelopment
+      ? [["", `${new URL("/", running.graphqlUrl)} to try it out`]]
+      : []),
+    ...describePostgres(running).map((line, i) => [i === 0 ? "Postgres" : "", line]),
+    ["Worker", `${running.config.concurrency} jobs at once; ${await describeSchedule()}`],
+    ...[...running.config.carriers.values()].map((carrier) => [
+      carrier.name,
+      describeCarrier(carrier),
+    ]),
+  ] as const;
+  const width = Math.max(...rows.map(([name = ""]) => name.length));
+  return rows.map(([name = "", text]) => `  ${name.padEnd(width)}  ${text}`).join("\n");
+}
+
+function describePostgres({ databaseUrl, embedded }: Running): string[] {
+  const { host, pathname } = new URL(databaseUrl);
+  const query = "npx bookpost sql 'select * from bookpost_ops.why'";
+  if (embedded === null) return [`DATABASE_URL (${host}${pathname})`, query];
+  const pgpass = fromHere(join(EMBEDDED_ROOT, "pgpass"));
+  return [
+    `${host}, its files in ${fromHere(EMBEDDED_ROOT)}`,
+    `PGPASSFILE=${pgpass} psql -h 127.0.0.1 -p ${embedded.port} -U bookpost bookpost`,
+    query,
+  ];
+}
+
+function describeCarrier({ credentials, missing }: CarrierConfig): string {
+  return credentials === null ? `not configured: set ${missing.join(" and ")}` : "configured";
+}
+
+/** The crontab's own lines: when, and the task. */
+async function describeSchedule(): Promise<string> {
+  const crontab = await readFile(join(PROJECT_ROOT, "crontab"), "utf8");
+  const lines = crontab.matchAll(/^((?:[^\s#]+ +){5})(\w+)/gm);
+  return [...lines].map(([, when = "", task]) => `${task} at "${when.trim()}"`).join(", ");
+}
+
+/** As short as it can be typed here. */
+function fromHere(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") ? path : short;
+}
