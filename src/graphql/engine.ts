@@ -1,0 +1,88 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type pg from "pg";
+import { postgraphile } from "postgraphile";
+import { grafserv } from "postgraphile/grafserv/node";
+import { createApiService } from "./apiService.ts";
+import { documentRulePlugin } from "./documentRulePlugin.ts";
+import { DOCUMENTS_KEPT, MAX_BODY_BYTES, PLANS_KEPT_PER_DOCUMENT, TIMEOUT_MS } from "./limits.ts";
+import { createMaskError, type LogError } from "./maskError.ts";
+import { apiPreset } from "./preset.ts";
+import type { Viewer } from "./viewer.ts";
+
+/** PostGraphile and its HTTP half, without a socket of its own. */
+export interface Engine {
+  /** Answers a request for `/graphql` as `viewer`; the request is checked already. */
+  query(request: IncomingMessage, response: ServerResponse, viewer: Viewer): void;
+  /** Serves the page for trying queries and its files; in development only. */
+  page(request: IncomingMessage, response: ServerResponse): void;
+  release(): Promise<void>;
+}
+
+/**
+ * Reads the database and builds the schema.
+ * @throws what Postgres says, or a plain error when the schema cannot be built.
+ */
+export async function createEngine(
+  pool: pg.Pool,
+  options: { isDevelopment: boolean; log: LogError },
+): Promise<Engine> {
+  const viewers = new WeakMap<IncomingMessage, Viewer>();
+  const engine = postgraphile({
+    extends: [apiPreset],
+    plugins: [documentRulePlugin({ introspection: options.isDevelopment })],
+    pgServices: [createApiService(pool)],
+    grafast: {
+      timeouts: { planning: TIMEOUT_MS.planning, execution: TIMEOUT_MS.execution },
+      // Who it is was found out before: an error thrown here would reach the client as it is.
+      context: ({ node }) => ({ pgSettings: settingsOf(node && viewers.get(node.req)) }),
+    },
+    grafserv: {
+      graphqlPath: "/graphql",
+      graphqlOverGET: false,
+      graphiql: options.isDevelopment,
+      graphiqlPath: "/",
+      // Without this, GET /graphql would serve the page even where `graphiql` is off.
+      graphiqlOnGraphQLGET: false,
+      websockets: false,
+      maxRequestLength: MAX_BODY_BYTES,
+      allowedRequestContentTypes: ["application/json"],
+      maskError: createMaskError(options.log),
+    },
+  });
+  const schema = await engine.getSchema();
+  Object.assign(schema.extensions, {
+    grafast: {
+      ...schema.extensions.grafast,
+      operationsCacheMaxLength: DOCUMENTS_KEPT,
+      operationOperationPlansCacheMaxLength: PLANS_KEPT_PER_DOCUMENT,
+    },
+  });
+  // Grafserv answers 404 itself to what it does not know, so it does not listen: it is handed its requests.
+  const inner = createServer();
+  const handler = engine.createServ(grafserv);
+  await handler.addTo(inner, false);
+  await handler.ready();
+  return {
+    query(request, response, viewer) {
+      viewers.set(request, viewer);
+      inner.emit("request", request, response);
+    },
+    page(request, response) {
+      inner.emit("request", request, response);
+    },
+    async release() {
+      await engine.release();
+    },
+  };
+}
+
+/** Settings of each transaction: the role, and whom row-level security reads. */
+function settingsOf(viewer: Viewer | undefined): Record<string, string> {
+  if (viewer === undefined) throw new Error("a request came to GraphQL without a viewer");
+  return {
+    role: viewer.role,
+    "bookpost.user_id": viewer.userId ?? "",
+    statement_timeout: String(TIMEOUT_MS.statement),
+    timezone: "UTC",
+  };
+}

@@ -1,0 +1,115 @@
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type pg from "pg";
+import type { Config } from "../config.ts";
+import { mapDatabaseError } from "../db/mapDatabaseError.ts";
+import { createPool } from "../db/pool.ts";
+import { BookpostError } from "../errors.ts";
+import { createEngine } from "./engine.ts";
+import { createHealthCheck } from "./healthCheck.ts";
+import { MAX_SOCKETS, RECEIVE_TIMEOUT_MS, STOP_GRACE_MS } from "./limits.ts";
+import { requireLoopback } from "./loopbackGuard.ts";
+import type { LogError } from "./maskError.ts";
+import { createRequestHandler } from "./requestHandler.ts";
+
+export interface ApiOptions {
+  readonly config: Pick<Config, "host" | "port" | "isDevelopment" | "jwtSecret" | "apiDatabaseUrl">;
+  /** The owner's login; used where the API has none of its own. */
+  readonly databaseUrl: string;
+  /** The API's login, where the caller knows it and the environment does not (the embedded Postgres). */
+  readonly apiDatabaseUrl?: string;
+  /** Takes what people should look at; standard error if left out. */
+  readonly log?: LogError;
+}
+
+export interface Api {
+  /** Without a path, such as http://127.0.0.1:5678; GraphQL is at /graphql. */
+  readonly url: string;
+  /** Takes no more requests, lets those under way end (five seconds at most), closes the pool. May be called again. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Serves GraphQL over HTTP and resolves when it answers. The roles it runs as
+ * can only read.
+ * @throws UsageError when everybody would be the operator beyond this machine.
+ * @throws BookpostError when the port is taken, or the database is away or not migrated.
+ */
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const { config } = options;
+  if (config.jwtSecret === null) requireLoopback(config.host);
+  const log = options.log ?? ((sentence) => console.error(sentence));
+  const login = options.apiDatabaseUrl ?? config.apiDatabaseUrl ?? options.databaseUrl;
+  const pool = createPool(login, "api", {
+    onError: (error) => log(`API: a connection to Postgres was lost (${error.name})`),
+  });
+  try {
+    await requireSchema(pool);
+    const engine = await createEngine(pool, { isDevelopment: config.isDevelopment, log });
+    const handler = createRequestHandler({
+      config,
+      engine,
+      isHealthy: createHealthCheck(pool),
+      log,
+    });
+    const server = createServer({ requestTimeout: RECEIVE_TIMEOUT_MS }, handler);
+    server.maxConnections = MAX_SOCKETS;
+    await listen(server, config.host, config.port);
+    let stopping: Promise<void> | undefined;
+    return {
+      url: urlOf(server),
+      stop() {
+        stopping ??= close(server)
+          .then(() => engine.release())
+          .then(() => pool.end());
+        return stopping;
+      },
+    };
+  } catch (error) {
+    await pool.end();
+    throw mapDatabaseError(error);
+  }
+}
+
+/** PostGraphile would build an API without a single field. */
+async function requireSchema(pool: pg.Pool): Promise<void> {
+  const { rows } = await pool.query<{ found: boolean }>(
+    `select exists (
+       select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+       where n.nspname = 'bookpost' and c.relname = 'parcels'
+     ) as found`,
+  );
+  if (rows[0]?.found) return;
+  throw new BookpostError(
+    "NOT_MIGRATED",
+    "The database has no bookpost schema. Run: npx bookpost migrate",
+  );
+}
+
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  try {
+    server.listen({ host, port });
+    await once(server, "listening");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    const sentence =
+      code === "EADDRINUSE"
+        ? `Port ${port} is taken. Set PORT to another, or to 0 for any that is free.`
+        : `The API cannot listen on ${host}, port ${port} (${code}). Set HOST and PORT.`;
+    throw new BookpostError("CANNOT_LISTEN", sentence, { cause: error });
+  }
+}
+
+function urlOf(server: Server): string {
+  const { address, family, port } = server.address() as AddressInfo;
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  const timer = setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS);
+  await closed;
+  clearTimeout(timer);
+}

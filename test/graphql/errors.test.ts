@@ -1,0 +1,170 @@
+import pg from "pg";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
+import { until } from "../helpers/until.ts";
+import { seedBook, seedUser } from "./seedBooks.ts";
+import { signToken, startTestApi, type TestApi } from "./startTestApi.ts";
+
+let db: TestDatabase;
+let api: TestApi;
+let token: string;
+
+/** What must not reach a client or a log, as Postgres would quote it. */
+const SECRET = "+442079460123";
+
+beforeAll(async () => {
+  db = await createTestDatabase();
+  api = await startTestApi(db);
+  token = await signToken("bookpost_operator");
+  const owner = await seedUser(db.pool, "Ada");
+  await seedBook(db.pool, { owner, title: "Ulysses", number: "1Z999AA10123456784" });
+});
+
+afterAll(async () => {
+  await api?.stop();
+  await db?.drop();
+});
+
+/** From now on, asking for a parcel's trackingPage runs this. */
+async function trackingPageDoes(body: string): Promise<void> {
+  await db.pool.query(
+    `create or replace function bookpost.parcels_tracking_page(parcel bookpost.parcels) returns text
+     language plpgsql stable as $$ begin ${body}; return 'page'; end; $$`,
+  );
+}
+
+const QUESTION = "{ parcels { nodes { trackingNumber trackingPage } } }";
+
+describe("an error of the database", () => {
+  it.each([
+    ["22P02", "BAD_INPUT"],
+    ["23505", "CONFLICT"],
+    ["23514", "BAD_INPUT"],
+    ["42501", "FORBIDDEN"],
+    ["40001", "RETRY"],
+    ["40P01", "RETRY"],
+    ["53300", "UNAVAILABLE"],
+    ["P0001", "INTERNAL"],
+    ["42P01", "INTERNAL"],
+    ["XX000", "INTERNAL"],
+  ])("%s becomes %s, with a sentence of ours and nothing of its own", async (sqlstate, code) => {
+    await trackingPageDoes(
+      `raise exception using errcode = '${sqlstate}', message = 'Key (phone)=(${SECRET}) exists', detail = '${SECRET}', hint = '${SECRET}'`,
+    );
+    const { body, text } = await api.query(QUESTION, { token });
+    expect(body.errors).toHaveLength(1);
+    expect(body.errors[0]).toMatchObject({ path: ["parcels"], extensions: { code } });
+    expect(text + api.log.join()).not.toMatch(/442079460123|select|bookpost\.|phone/i);
+  });
+
+  it("of a bug is found in the log by the id that the client got", async () => {
+    await trackingPageDoes("perform 1 / 0");
+    const known = await api.query(QUESTION, { token });
+    expect(known.body.errors[0].extensions).toEqual({ code: "BAD_INPUT" });
+    await trackingPageDoes(`raise exception '${SECRET}'`);
+    const { body } = await api.query(QUESTION, { token });
+    const { id } = body.errors[0].extensions;
+    expect(api.log.filter((line) => line.includes(id))).toEqual([
+      `API error ${id}: INTERNAL at parcels: error P0001`,
+    ]);
+  });
+
+  it.each([
+    ["BP400", "BAD_INPUT"],
+    ["BP404", "NOT_FOUND"],
+    ["BP409", "CONFLICT"],
+  ])("%s of ours comes through as we wrote it", async (sqlstate, code) => {
+    await trackingPageDoes(
+      `raise exception using errcode = '${sqlstate}', message = 'There is no such book.', hint = 'Track it first.', detail = '${SECRET}'`,
+    );
+    const { body, text } = await api.query(QUESTION, { token });
+    expect(body.errors[0]).toMatchObject({
+      message: "There is no such book.",
+      extensions: { code, hint: "Track it first." },
+    });
+    expect(text).not.toContain(SECRET);
+  });
+});
+
+it("a statement that hangs is ended, and its connection is of use again", async () => {
+  await trackingPageDoes("perform pg_sleep(60)");
+  const { body } = await api.query(QUESTION, { token });
+  expect(body.errors[0].extensions).toMatchObject({ code: "TIMEOUT" });
+  await trackingPageDoes("null");
+  const after = await api.query(QUESTION, { token });
+  expect(after.body.data.parcels.nodes).toEqual([
+    { trackingNumber: "1Z999AA10123456784", trackingPage: "page" },
+  ]);
+});
+
+describe("an altered column", () => {
+  beforeEach(async () => {
+    await trackingPageDoes("null");
+  });
+
+  it("fails one question, not every one after it", async () => {
+    const question = "{ parcels { nodes { signedBy } } }";
+    expect((await api.query(question, { token })).body.errors).toBeUndefined();
+    await db.pool.query("alter table bookpost.parcels alter column signed_by type varchar(200)");
+    const { body } = await api.query(question, { token });
+    expect(body.errors?.[0].extensions).toEqual({ code: "RETRY" });
+    expect((await api.query(question, { token })).body).toEqual({
+      data: { parcels: { nodes: [{ signedBy: null }] } },
+    });
+  });
+});
+
+it("connections that Postgres ends are replaced, and the API goes on", async () => {
+  expect((await api.query(QUESTION, { token })).status).toBe(200);
+  const admin = new pg.Client(db.adminUrl);
+  await admin.connect();
+  const { rowCount } = await admin.query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'bookpost api' and datname = current_database()",
+  );
+  await admin.end();
+  expect(rowCount).toBeGreaterThan(0);
+  await until("the API answers again", async () => {
+    const { body } = await api.query(QUESTION, { token });
+    return body.data?.parcels?.nodes?.length === 1;
+  });
+});
+
+describe("how many statements", () => {
+  /** The statements that read, while `work` runs. */
+  async function countSelects(work: () => Promise<unknown>): Promise<number> {
+    const spy = vi.spyOn(pg.Client.prototype, "query");
+    try {
+      await work();
+      return spy.mock.calls
+        .map(([first]) => (first as unknown as { text?: string }).text ?? String(first))
+        .filter((text) => /^\s*select/i.test(text) && !text.includes("set_config")).length;
+    } finally {
+      spy.mockRestore();
+    }
+  }
+
+  it("a page costs does not grow with its rows", async () => {
+    const text = `{ books(first: 50) { nodes {
+      title
+      parcels { nodes { status carrier { name carrierCircuit { state } } trackingEvents(first: 5) { nodes { rawCode } } } }
+      parcelBooks { nodes { parcel { trackingNumber } } }
+      notifications { nodes { parcel { status } } }
+    } } }`;
+    const one = await countSelects(() => api.query(text, { token }));
+    const owner = await seedUser(db.pool, "Ben");
+    for (let n = 0; n < 30; n++)
+      await seedBook(db.pool, {
+        owner,
+        title: `Volume ${n}`,
+        number: `1Z999AA1012345${6800 + n}`,
+        events: 3,
+      });
+    let answer: { body: { data: { books: { nodes: unknown[] } } } } | undefined;
+    const many = await countSelects(async () => {
+      answer = await api.query(text, { token });
+    });
+    expect(answer?.body.data.books.nodes).toHaveLength(31);
+    expect(many).toBe(one);
+    expect(many).toBeLessThanOrEqual(2);
+  });
+});
