@@ -1,0 +1,78 @@
+import type { Queryable } from "../../src/db/withTransaction.ts";
+
+// Time passes in tests by moving stored times back, never by waiting.
+
+/** The parcel is due, whatever was planned. */
+export async function makeDue(db: Queryable, ...parcelIds: readonly string[]): Promise<void> {
+  await db.query(
+    `update bookpost_private.checks set next_check_at = clock_timestamp() - interval '1 second'
+     where parcel_id = any ($1) and next_check_at is not null`,
+    [parcelIds],
+  );
+}
+
+/** `by` has passed for a circuit: "31 minutes". */
+export async function ageCircuit(db: Queryable, apiCode: string, by: string): Promise<void> {
+  await db.query(
+    `update bookpost.carrier_circuits set
+       opened_at = opened_at - $2::interval, open_until = open_until - $2::interval,
+       probe_until = probe_until - $2::interval, forced_until = forced_until - $2::interval,
+       changed_at = changed_at - $2::interval
+     where api_code = $1`,
+    [apiCode, by],
+  );
+}
+
+/** `by` has passed for an API's allowance. */
+export async function ageBudget(db: Queryable, apiCode: string, by: string): Promise<void> {
+  await db.query(
+    `update bookpost_private.budgets set
+       next_call_at = next_call_at - $2::interval, not_before = not_before - $2::interval,
+       day = (day::timestamp - $2::interval)::date
+     where api_code = $1`,
+    [apiCode, by],
+  );
+}
+
+/** `by` has passed for a lookup under way. */
+export async function ageLease(db: Queryable, parcelId: string, by: string): Promise<void> {
+  await db.query(
+    `update bookpost_private.leases set
+       started_at = started_at - $2::interval, lease_until = lease_until - $2::interval
+     where parcel_id = $1`,
+    [parcelId, by],
+  );
+}
+
+/** The worker has not beaten for `by`. */
+export async function ageBeat(db: Queryable, workerId: string, by: string): Promise<void> {
+  await db.query(
+    "update bookpost_private.workers set beat_at = beat_at - $2::interval where id = $1",
+    [workerId, by],
+  );
+}
+
+/** `by` has passed since a parcel was scanned, delivered, looked at and planned. */
+export async function ageParcel(db: Queryable, parcelId: string, by: string): Promise<void> {
+  await db.query(
+    `update bookpost.parcels set
+       created_at = created_at - $2::interval, status_changed_at = status_changed_at - $2::interval,
+       delivered_at = delivered_at - $2::interval,
+       delivered_local_time = delivered_local_time - $2::interval
+     where id = $1`,
+    [parcelId, by],
+  );
+  await db.query(
+    `update bookpost.tracking_events set
+       occurred_at = occurred_at - $2::interval, local_time = local_time - $2::interval,
+       sort_at = sort_at - $2::interval
+     where parcel_id = $1`,
+    [parcelId, by],
+  );
+  await db.query(
+    `update bookpost_private.checks set
+       next_check_at = next_check_at - $2::interval, last_looked_at = last_looked_at - $2::interval
+     where parcel_id = $1`,
+    [parcelId, by],
+  );
+}
