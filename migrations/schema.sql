@@ -37,8 +37,13 @@ create policy member_sees_her_own on bookpost.books for select to bookpost_membe
 create policy operator_sees_all on bookpost.books for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.books for all to bookpost_worker using (true) with check (true);
 comment on table bookpost.books is 'A book on its way to or from its owner. Where it is, its parcels tell.';
+comment on column bookpost.books.owner_id is 'Who is told where it is.';
+comment on column bookpost.books.title is 'As the owner wrote it.';
+comment on column bookpost.books.author is 'As the owner wrote it; null: not said.';
 comment on column bookpost.books.declared_value is 'What it is insured for, in declared_currency (ISO 4217, such as EUR).';
+comment on column bookpost.books.declared_currency is 'ISO 4217, such as EUR.';
 comment on column bookpost.books.app_book_id is 'The app''s own id of this book; unique among one owner''s books.';
+comment on column bookpost.books.created_at is 'Since when bookpost has known it.';
 grant select on bookpost.books to bookpost_member;
 grant select on bookpost.books to bookpost_operator;
 grant delete, insert, select, update on bookpost.books to bookpost_worker;
@@ -69,12 +74,17 @@ create policy everyone_reads on bookpost.carrier_apis for select to public using
 create policy worker_does_all on bookpost.carrier_apis for all to bookpost_worker using (true) with check (true);
 CREATE TRIGGER _500_insert_companions AFTER INSERT ON bookpost.carrier_apis FOR EACH ROW EXECUTE FUNCTION bookpost_private.tg_carrier_apis__insert_companions();
 comment on table bookpost.carrier_apis is 'Whom we ask: one row per adapter, with the limits its owner sets. Mostly a carrier''s own API; an aggregator can answer for many carriers.';
+comment on column bookpost.carrier_apis.code is 'The adapter''s name, and the prefix of its environment variables.';
+comment on column bookpost.carrier_apis.name is 'In the words of its owner.';
 comment on column bookpost.carrier_apis.calls_in_flight is 'Requests under way at once, over all processes. 10 unless the carrier says less.';
 comment on column bookpost.carrier_apis.calls_per_window is 'At most this many requests in any call_window; null: not limited.';
+comment on column bookpost.carrier_apis.call_window is 'The length of time that calls_per_window counts in.';
 comment on column bookpost.carrier_apis.calls_per_day is 'At most this many requests a day; null: not limited. The day begins at midnight in day_time_zone.';
+comment on column bookpost.carrier_apis.day_time_zone is 'IANA name: where the API''s day begins.';
 comment on column bookpost.carrier_apis.min_check_interval is 'A parcel is not looked up again sooner than this, whoever asks.';
 comment on column bookpost.carrier_apis.failure_threshold is 'So many failures in a row open the circuit.';
 comment on column bookpost.carrier_apis.cooldown is 'How long an opened circuit stays open before one probe is let through; doubled by each failed probe up to max_cooldown.';
+comment on column bookpost.carrier_apis.max_cooldown is 'The longest a circuit stays open, however often its probe fails.';
 comment on column bookpost.carrier_apis.lease_duration is 'A lookup that has not reported by then is given up as interrupted. Longer than the four requests of 20 seconds that a lookup may take.';
 grant select on bookpost.carrier_apis to bookpost_member;
 grant select on bookpost.carrier_apis to bookpost_operator;
@@ -113,12 +123,17 @@ alter table bookpost.carrier_circuits force row level security;
 create policy everyone_reads on bookpost.carrier_circuits for select to public using (true);
 create policy worker_does_all on bookpost.carrier_circuits for all to bookpost_worker using (true) with check (true);
 comment on table bookpost.carrier_circuits is 'The circuit breaker of each API. Moved only by functions; not written while all is well.';
+comment on column bookpost.carrier_circuits.state is 'Whether lookups go out.';
 comment on column bookpost.carrier_circuits.generation is 'Raised by every transition; a report from an older one changes nothing.';
+comment on column bookpost.carrier_circuits.consecutive_failures is 'How many lookups in a row have failed.';
 comment on column bookpost.carrier_circuits.failed_lookup_ids is 'The failures in a row, newest last, at most 20: the evidence for an opening.';
+comment on column bookpost.carrier_circuits.opened_at is 'Since when it has not been closed; null: it is.';
 comment on column bookpost.carrier_circuits.open_until is 'When open: nothing is asked before this time; then one probe may go.';
 comment on column bookpost.carrier_circuits.cooldown is 'How long this opening lasts; a failed probe doubles it for the next.';
 comment on column bookpost.carrier_circuits.probe_until is 'When half open: a probe that has not reported by then is lost and another may take its place.';
 comment on column bookpost.carrier_circuits.is_forced is 'A person holds it open or closed until forced_until.';
+comment on column bookpost.carrier_circuits.forced_until is 'When the hold by hand ends.';
+comment on column bookpost.carrier_circuits.changed_at is 'When it last moved.';
 grant select on bookpost.carrier_circuits to bookpost_member;
 grant select on bookpost.carrier_circuits to bookpost_operator;
 grant select on bookpost.carrier_circuits to bookpost_visitor;
@@ -140,6 +155,8 @@ alter table bookpost.carriers force row level security;
 create policy everyone_reads on bookpost.carriers for select to public using (true);
 create policy worker_does_all on bookpost.carriers for all to bookpost_worker using (true) with check (true);
 comment on table bookpost.carriers is 'Who carries parcels.';
+comment on column bookpost.carriers.code is 'What a parcel names it by.';
+comment on column bookpost.carriers.name is 'As people know it.';
 comment on column bookpost.carriers.tracking_page is 'The carrier''s public page; {number} stands for the tracking number.';
 comment on column bookpost.carriers.api_code is 'Whose API is asked for this carrier''s parcels; null: nobody can be asked, the parcel carries a link and people set its status.';
 grant select on bookpost.carriers to bookpost_member;
@@ -179,6 +196,7 @@ create table bookpost.notifications (
   constraint notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE
 );
 CREATE INDEX notifications_book_id_idx ON bookpost.notifications USING btree (book_id);
+CREATE INDEX notifications_created_at_idx ON bookpost.notifications USING btree (created_at DESC, id DESC);
 CREATE INDEX notifications_parcel_id_idx ON bookpost.notifications USING btree (parcel_id);
 CREATE INDEX notifications_unread_idx ON bookpost.notifications USING btree (user_id) WHERE (read_at IS NULL);
 CREATE INDEX notifications_user_id_created_at_idx ON bookpost.notifications USING btree (user_id, created_at DESC, id);
@@ -188,6 +206,11 @@ create policy member_sees_her_own on bookpost.notifications for select to bookpo
 create policy operator_sees_all on bookpost.notifications for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.notifications for all to bookpost_worker using (true) with check (true);
 comment on table bookpost.notifications is 'What a person is told in the app: a book reached a new stage. Written in the same commit as the stage itself.';
+comment on column bookpost.notifications.user_id is 'Who is told.';
+comment on column bookpost.notifications.status is 'The stage that the book has reached.';
+comment on column bookpost.notifications.status_version is 'Which change of the parcel''s status it tells of.';
+comment on column bookpost.notifications.created_at is 'When the stage was learnt.';
+comment on column bookpost.notifications.read_at is 'When it was read; null: not yet.';
 grant select on bookpost.notifications to bookpost_member;
 grant select on bookpost.notifications to bookpost_operator;
 grant delete, insert, select, update on bookpost.notifications to bookpost_worker;
@@ -215,6 +238,7 @@ create policy operator_sees_all on bookpost.parcel_books for select to bookpost_
 create policy worker_does_all on bookpost.parcel_books for all to bookpost_worker using (true) with check (true);
 CREATE TRIGGER _500_note_forsaken AFTER DELETE OR UPDATE OF stopped_at ON bookpost.parcel_books FOR EACH ROW EXECUTE FUNCTION bookpost_private.tg_parcel_books__note_forsaken();
 comment on table bookpost.parcel_books is 'Which book travels in which parcel, and for whom it is tracked. A parcel is looked up while one of these is live, so one owner''s stop never ends another''s tracking.';
+comment on column bookpost.parcel_books.started_at is 'Since when this owner wants it tracked.';
 comment on column bookpost.parcel_books.stopped_at is 'Since when this owner no longer wants it tracked; null: live.';
 comment on column bookpost.parcel_books.first_synced_at is 'When the carrier first answered for this owner''s book.';
 comment on column bookpost.parcel_books.tracking_url is 'A public page that this owner gave; other owners of the parcel do not see it.';
@@ -281,23 +305,34 @@ CREATE INDEX parcels_status_changed_at_idx ON bookpost.parcels USING btree (stat
 CREATE INDEX parcels_tracking_number_idx ON bookpost.parcels USING btree (tracking_number);
 alter table bookpost.parcels enable row level security;
 alter table bookpost.parcels force row level security;
-create policy member_sees_her_books on bookpost.parcels for select to bookpost_member using ((id IN ( SELECT pb.parcel_id
+create policy member_sees_her_books on bookpost.parcels for select to bookpost_member using ((id = ANY (ARRAY( SELECT pb.parcel_id
    FROM bookpost.parcel_books pb
-  WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id)))));
+  WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id))))));
 create policy operator_sees_all on bookpost.parcels for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.parcels for all to bookpost_worker using (true) with check (true);
 comment on table bookpost.parcels is 'What a carrier carries: one number, in one life. Carriers use numbers again, so only one live parcel may have a number; a corrected number is a new parcel.';
 comment on column bookpost.parcels.carrier_code is 'Always said by a person or the app, never guessed from the number.';
+comment on column bookpost.parcels.tracking_number is 'Upper case letters and digits, without spaces or hyphens.';
 comment on column bookpost.parcels.tracking_url is 'A public page that the carrier itself named, where it differs from its usual one.';
+comment on column bookpost.parcels.status is 'Its stage, in the same words for every carrier.';
 comment on column bookpost.parcels.status_version is 'Counts the changes of status; a notification names the version it tells of.';
 comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of the present status. When it happened, the events tell.';
 comment on column bookpost.parcels.raw_status is 'The carrier''s own code for its present state, as sent.';
 comment on column bookpost.parcels.raw_text is 'The carrier''s own words for its present state.';
+comment on column bookpost.parcels.reason_code is 'The carrier''s code for what is wrong; null: nothing, or none was given.';
+comment on column bookpost.parcels.is_action_required is 'The carrier waits for the recipient: an address, papers, money.';
+comment on column bookpost.parcels.is_return is 'The carrier says that it goes back to the sender.';
 comment on column bookpost.parcels.estimated_from is 'Earliest expected delivery, as a wall clock at the destination shows it.';
+comment on column bookpost.parcels.estimated_until is 'Latest expected delivery, as a wall clock at the destination shows it.';
+comment on column bookpost.parcels.estimated_time_zone is 'The zone of the estimate; null: the carrier gave none.';
 comment on column bookpost.parcels.is_estimate_a_date is 'The carrier gave days, not times of day.';
 comment on column bookpost.parcels.delivered_at is 'The carrier''s own time of delivery; null where it gave no offset or zone: see delivered_local_time.';
 comment on column bookpost.parcels.delivered_local_time is 'What the wall clock showed at delivery.';
+comment on column bookpost.parcels.delivered_time_zone is 'The zone or offset of the delivery; null: the carrier gave none.';
+comment on column bookpost.parcels.signed_by is 'Who took it, as the carrier wrote it.';
+comment on column bookpost.parcels.created_at is 'Since when bookpost has tracked it.';
 comment on column bookpost.parcels.closed_at is 'Since when it is no longer tracked; null: live.';
+comment on column bookpost.parcels.closed_reason is 'delivered, returned, cancelled, stopped (nobody waits for it any more) or superseded.';
 grant select on bookpost.parcels to bookpost_member;
 grant select on bookpost.parcels to bookpost_operator;
 grant delete, insert, select, update on bookpost.parcels to bookpost_worker;
@@ -328,12 +363,13 @@ create table bookpost.tracking_events (
   constraint tracking_events_unlisted_code_has_no_status CHECK ((is_code_listed OR (status IS NULL)))
 );
 CREATE INDEX tracking_events_parcel_id_sort_idx ON bookpost.tracking_events USING btree (parcel_id, sort_at DESC, sort_rank DESC, identity DESC);
+CREATE INDEX tracking_events_sort_idx ON bookpost.tracking_events USING btree (sort_at DESC, sort_rank DESC, identity DESC, parcel_id DESC);
 CREATE INDEX tracking_events_unlisted_idx ON bookpost.tracking_events USING btree (raw_code) WHERE (NOT is_code_listed);
 alter table bookpost.tracking_events enable row level security;
 alter table bookpost.tracking_events force row level security;
-create policy member_sees_her_books on bookpost.tracking_events for select to bookpost_member using ((parcel_id IN ( SELECT pb.parcel_id
+create policy member_sees_her_books on bookpost.tracking_events for select to bookpost_member using ((parcel_id = ANY (ARRAY( SELECT pb.parcel_id
    FROM bookpost.parcel_books pb
-  WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id)))));
+  WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id))))));
 create policy operator_sees_all on bookpost.tracking_events for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.tracking_events for all to bookpost_worker using (true) with check (true);
 comment on table bookpost.tracking_events is 'The carrier''s scans, each kept once, none ever removed because the carrier forgot it.';
@@ -341,11 +377,19 @@ comment on column bookpost.tracking_events.identity is 'Tells this scan from eve
 comment on column bookpost.tracking_events.occurred_at is 'The instant, where the carrier gave an offset or zone; otherwise null.';
 comment on column bookpost.tracking_events.local_time is 'What the wall clock showed there; at midnight where only a date was given (is_date_only).';
 comment on column bookpost.tracking_events.time_zone is 'The zone or offset the carrier gave; null: it gave none.';
+comment on column bookpost.tracking_events.is_date_only is 'The carrier gave a day and no time of day.';
 comment on column bookpost.tracking_events.raw_time is 'The carrier''s own text.';
 comment on column bookpost.tracking_events.status is 'The stage this scan tells of; null: none (a photo, a changed date), or a code not in our table.';
+comment on column bookpost.tracking_events.raw_code is 'The carrier''s own code.';
 comment on column bookpost.tracking_events.is_code_listed is 'False: the carrier used a code we do not know; it changed nothing and is listed for a person.';
+comment on column bookpost.tracking_events.description is 'The carrier''s own words.';
+comment on column bookpost.tracking_events.location is 'Where, in the carrier''s words.';
+comment on column bookpost.tracking_events.country_code is 'Where: the carrier''s code of the country, mostly ISO 3166-1 alpha-2.';
+comment on column bookpost.tracking_events.reason_code is 'The carrier''s code for what is wrong.';
+comment on column bookpost.tracking_events.is_action_required is 'The carrier waits for the recipient.';
 comment on column bookpost.tracking_events.sort_at is 'The order of scans: the instant, or the local time read as UTC and lifted to the scan before it where the carrier lists it later.';
 comment on column bookpost.tracking_events.sort_rank is 'The carrier''s own order among scans with the same sort_at.';
+comment on column bookpost.tracking_events.first_seen_at is 'When bookpost learnt of it.';
 grant select on bookpost.tracking_events to bookpost_member;
 grant select on bookpost.tracking_events to bookpost_operator;
 grant delete, insert, select, update on bookpost.tracking_events to bookpost_worker;
@@ -373,8 +417,11 @@ create policy operator_sees_all on bookpost.users for select to bookpost_operato
 create policy worker_does_all on bookpost.users for all to bookpost_worker using (true) with check (true);
 comment on table bookpost.users is 'Someone who is told where books are: a collector, a dealer, or a dealer''s customer.';
 comment on column bookpost.users.app_user_id is 'The app''s own id of this person; unique, free of meaning to bookpost.';
+comment on column bookpost.users.name is 'As the app shows it.';
+comment on column bookpost.users.email is 'Where mail goes; null: none.';
 comment on column bookpost.users.phone_number is 'In international form (E.164), such as +442079460123; anything else is refused.';
 comment on column bookpost.users.time_zone is 'IANA name such as Europe/London: the zone in which times are shown to this person.';
+comment on column bookpost.users.is_email_wanted is 'Wants email.';
 comment on column bookpost.users.is_sms_wanted is 'Wants text messages; none is sent before the number has been verified.';
 grant select on bookpost.users to bookpost_member;
 grant select on bookpost.users to bookpost_operator;

@@ -1,5 +1,5 @@
 --! Previous: sha1:1a45b31ef5220659cee8e0ed63e0fe01f21e0194
---! Hash: sha1:8013cab1f69d509df13afef5e46848b3463d3ebd
+--! Hash: sha1:0c26fd680ff15e117c7c8d852619337ae7da4ce4
 --! Message: people-and-books
 
 -- Who is told, and what is travelling.
@@ -25,6 +25,9 @@ create table bookpost.users (
 
 comment on table bookpost.users is 'Someone who is told where books are: a collector, a dealer, or a dealer''s customer.';
 comment on column bookpost.users.app_user_id is 'The app''s own id of this person; unique, free of meaning to bookpost.';
+comment on column bookpost.users.name is 'As the app shows it.';
+comment on column bookpost.users.email is 'Where mail goes; null: none.';
+comment on column bookpost.users.is_email_wanted is 'Wants email.';
 comment on column bookpost.users.phone_number is 'In international form (E.164), such as +442079460123; anything else is refused.';
 comment on column bookpost.users.time_zone is 'IANA name such as Europe/London: the zone in which times are shown to this person.';
 comment on column bookpost.users.is_sms_wanted is 'Wants text messages; none is sent before the number has been verified.';
@@ -49,6 +52,11 @@ create table bookpost.books (
 );
 
 comment on table bookpost.books is 'A book on its way to or from its owner. Where it is, its parcels tell.';
+comment on column bookpost.books.owner_id is 'Who is told where it is.';
+comment on column bookpost.books.title is 'As the owner wrote it.';
+comment on column bookpost.books.author is 'As the owner wrote it; null: not said.';
+comment on column bookpost.books.declared_currency is 'ISO 4217, such as EUR.';
+comment on column bookpost.books.created_at is 'Since when bookpost has known it.';
 comment on column bookpost.books.declared_value is 'What it is insured for, in declared_currency (ISO 4217, such as EUR).';
 comment on column bookpost.books.app_book_id is 'The app''s own id of this book; unique among one owner''s books.';
 

@@ -1,5 +1,5 @@
---! Previous: sha1:8013cab1f69d509df13afef5e46848b3463d3ebd
---! Hash: sha1:818470b6919e473cfc46a34ec377b82db05a4fc5
+--! Previous: sha1:0c26fd680ff15e117c7c8d852619337ae7da4ce4
+--! Hash: sha1:4114cd02ef45a368ed1a2c317d2e1f1f277936c7
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.
@@ -53,6 +53,11 @@ create table bookpost.carrier_apis (
 
 comment on table bookpost.carrier_apis is
   'Whom we ask: one row per adapter, with the limits its owner sets. Mostly a carrier''s own API; an aggregator can answer for many carriers.';
+comment on column bookpost.carrier_apis.code is 'The adapter''s name, and the prefix of its environment variables.';
+comment on column bookpost.carrier_apis.name is 'In the words of its owner.';
+comment on column bookpost.carrier_apis.call_window is 'The length of time that calls_per_window counts in.';
+comment on column bookpost.carrier_apis.day_time_zone is 'IANA name: where the API''s day begins.';
+comment on column bookpost.carrier_apis.max_cooldown is 'The longest a circuit stays open, however often its probe fails.';
 comment on column bookpost.carrier_apis.calls_in_flight is 'Requests under way at once, over all processes. 10 unless the carrier says less.';
 comment on column bookpost.carrier_apis.calls_per_window is 'At most this many requests in any call_window; null: not limited.';
 comment on column bookpost.carrier_apis.calls_per_day is 'At most this many requests a day; null: not limited. The day begins at midnight in day_time_zone.';
@@ -78,6 +83,8 @@ create table bookpost.carriers (
 );
 
 comment on table bookpost.carriers is 'Who carries parcels.';
+comment on column bookpost.carriers.code is 'What a parcel names it by.';
+comment on column bookpost.carriers.name is 'As people know it.';
 comment on column bookpost.carriers.tracking_page is 'The carrier''s public page; {number} stands for the tracking number.';
 comment on column bookpost.carriers.api_code is
   'Whose API is asked for this carrier''s parcels; null: nobody can be asked, the parcel carries a link and people set its status.';
@@ -141,6 +148,11 @@ create table bookpost.carrier_circuits (
 
 comment on table bookpost.carrier_circuits is
   'The circuit breaker of each API. Moved only by functions; not written while all is well.';
+comment on column bookpost.carrier_circuits.state is 'Whether lookups go out.';
+comment on column bookpost.carrier_circuits.consecutive_failures is 'How many lookups in a row have failed.';
+comment on column bookpost.carrier_circuits.opened_at is 'Since when it has not been closed; null: it is.';
+comment on column bookpost.carrier_circuits.forced_until is 'When the hold by hand ends.';
+comment on column bookpost.carrier_circuits.changed_at is 'When it last moved.';
 comment on column bookpost.carrier_circuits.generation is 'Raised by every transition; a report from an older one changes nothing.';
 comment on column bookpost.carrier_circuits.failed_lookup_ids is 'The failures in a row, newest last, at most 20: the evidence for an opening.';
 comment on column bookpost.carrier_circuits.open_until is 'When open: nothing is asked before this time; then one probe may go.';

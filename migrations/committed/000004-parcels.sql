@@ -1,5 +1,5 @@
---! Previous: sha1:818470b6919e473cfc46a34ec377b82db05a4fc5
---! Hash: sha1:5d0d740a1cbd88231c544fe716f4be3351a8f4bd
+--! Previous: sha1:4114cd02ef45a368ed1a2c317d2e1f1f277936c7
+--! Hash: sha1:0604254682059a385008eebc39e3e63c5bf3f035
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.
@@ -51,6 +51,17 @@ create table bookpost.parcels (
 comment on table bookpost.parcels is
   'What a carrier carries: one number, in one life. Carriers use numbers again, so only one live parcel may have a number; a corrected number is a new parcel.';
 comment on column bookpost.parcels.carrier_code is 'Always said by a person or the app, never guessed from the number.';
+comment on column bookpost.parcels.tracking_number is 'Upper case letters and digits, without spaces or hyphens.';
+comment on column bookpost.parcels.status is 'Its stage, in the same words for every carrier.';
+comment on column bookpost.parcels.reason_code is 'The carrier''s code for what is wrong; null: nothing, or none was given.';
+comment on column bookpost.parcels.is_action_required is 'The carrier waits for the recipient: an address, papers, money.';
+comment on column bookpost.parcels.is_return is 'The carrier says that it goes back to the sender.';
+comment on column bookpost.parcels.estimated_until is 'Latest expected delivery, as a wall clock at the destination shows it.';
+comment on column bookpost.parcels.estimated_time_zone is 'The zone of the estimate; null: the carrier gave none.';
+comment on column bookpost.parcels.delivered_time_zone is 'The zone or offset of the delivery; null: the carrier gave none.';
+comment on column bookpost.parcels.signed_by is 'Who took it, as the carrier wrote it.';
+comment on column bookpost.parcels.created_at is 'Since when bookpost has tracked it.';
+comment on column bookpost.parcels.closed_reason is 'delivered, returned, cancelled, stopped (nobody waits for it any more) or superseded.';
 comment on column bookpost.parcels.tracking_url is 'A public page that the carrier itself named, where it differs from its usual one.';
 comment on column bookpost.parcels.status_version is 'Counts the changes of status; a notification names the version it tells of.';
 comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of the present status. When it happened, the events tell.';
@@ -87,6 +98,7 @@ create table bookpost.parcel_books (
 
 comment on table bookpost.parcel_books is
   'Which book travels in which parcel, and for whom it is tracked. A parcel is looked up while one of these is live, so one owner''s stop never ends another''s tracking.';
+comment on column bookpost.parcel_books.started_at is 'Since when this owner wants it tracked.';
 comment on column bookpost.parcel_books.stopped_at is 'Since when this owner no longer wants it tracked; null: live.';
 comment on column bookpost.parcel_books.tracking_url is 'A public page that this owner gave; other owners of the parcel do not see it.';
 comment on column bookpost.parcel_books.first_synced_at is 'When the carrier first answered for this owner''s book.';
@@ -125,6 +137,14 @@ create table bookpost.tracking_events (
 comment on table bookpost.tracking_events is
   'The carrier''s scans, each kept once, none ever removed because the carrier forgot it.';
 comment on column bookpost.tracking_events.identity is 'Tells this scan from every other of the parcel.';
+comment on column bookpost.tracking_events.is_date_only is 'The carrier gave a day and no time of day.';
+comment on column bookpost.tracking_events.raw_code is 'The carrier''s own code.';
+comment on column bookpost.tracking_events.description is 'The carrier''s own words.';
+comment on column bookpost.tracking_events.location is 'Where, in the carrier''s words.';
+comment on column bookpost.tracking_events.country_code is 'Where: the carrier''s code of the country, mostly ISO 3166-1 alpha-2.';
+comment on column bookpost.tracking_events.reason_code is 'The carrier''s code for what is wrong.';
+comment on column bookpost.tracking_events.is_action_required is 'The carrier waits for the recipient.';
+comment on column bookpost.tracking_events.first_seen_at is 'When bookpost learnt of it.';
 comment on column bookpost.tracking_events.occurred_at is 'The instant, where the carrier gave an offset or zone; otherwise null.';
 comment on column bookpost.tracking_events.local_time is 'What the wall clock showed there; at midnight where only a date was given (is_date_only).';
 comment on column bookpost.tracking_events.time_zone is 'The zone or offset the carrier gave; null: it gave none.';
@@ -137,6 +157,8 @@ comment on column bookpost.tracking_events.sort_rank is 'The carrier''s own orde
 
 -- "The last scans of this parcel", and the fold that gives the status.
 create index tracking_events_parcel_id_sort_idx on bookpost.tracking_events (parcel_id, sort_at desc, sort_rank desc, identity desc);
+-- The operator's list of all scans by time.
+create index tracking_events_sort_idx on bookpost.tracking_events (sort_at desc, sort_rank desc, identity desc, parcel_id desc);
 -- The list of unknown codes.
 create index tracking_events_unlisted_idx on bookpost.tracking_events (raw_code) where not is_code_listed;
 
@@ -155,6 +177,14 @@ create table bookpost.notifications (
 comment on table bookpost.notifications is
   'What a person is told in the app: a book reached a new stage. Written in the same commit as the stage itself.';
 
+comment on column bookpost.notifications.user_id is 'Who is told.';
+comment on column bookpost.notifications.status is 'The stage that the book has reached.';
+comment on column bookpost.notifications.status_version is 'Which change of the parcel''s status it tells of.';
+comment on column bookpost.notifications.created_at is 'When the stage was learnt.';
+comment on column bookpost.notifications.read_at is 'When it was read; null: not yet.';
+
+-- The operator's list of all notifications, newest first.
+create index notifications_created_at_idx on bookpost.notifications (created_at desc, id desc);
 -- "My notifications, newest first", and the count of unread ones.
 create index notifications_user_id_created_at_idx on bookpost.notifications (user_id, created_at desc, id);
 create index notifications_unread_idx on bookpost.notifications (user_id) where read_at is null;
@@ -170,10 +200,12 @@ grant select on bookpost.parcels, bookpost.parcel_books, bookpost.tracking_event
 
 create policy member_sees_her_own on bookpost.parcel_books for select to bookpost_member
   using (owner_id = (select bookpost.current_user_id()));
+-- An array, asked once: with `in (select …)` the planner read the whole table. Measured with 300,000 parcels and a small
+-- owner: 152 ms before, 4 ms so.
 create policy member_sees_her_books on bookpost.parcels for select to bookpost_member
-  using (id in (select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id())));
+  using (id = any (array(select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id()))));
 create policy member_sees_her_books on bookpost.tracking_events for select to bookpost_member
-  using (parcel_id in (select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id())));
+  using (parcel_id = any (array(select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id()))));
 create policy member_sees_her_own on bookpost.notifications for select to bookpost_member
   using (user_id = (select bookpost.current_user_id()));
 create policy operator_sees_all on bookpost.parcel_books for select to bookpost_operator using (true);

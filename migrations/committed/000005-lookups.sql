@@ -1,5 +1,5 @@
---! Previous: sha1:5d0d740a1cbd88231c544fe716f4be3351a8f4bd
---! Hash: sha1:5e037dfb2abfecd2531870b2078b38f02f53e898
+--! Previous: sha1:0604254682059a385008eebc39e3e63c5bf3f035
+--! Hash: sha1:1436a6468e4a69d5b8c69cd8c55f6b5895798e06
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

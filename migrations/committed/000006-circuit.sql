@@ -1,5 +1,5 @@
---! Previous: sha1:5e037dfb2abfecd2531870b2078b38f02f53e898
---! Hash: sha1:a923d952ca93b4e54db8dad719277ce3d697e55b
+--! Previous: sha1:1436a6468e4a69d5b8c69cd8c55f6b5895798e06
+--! Hash: sha1:f370db474069eb838d4b89f551ad8ea3816338d3
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:a923d952ca93b4e54db8dad719277ce3d697e55b
---! Hash: sha1:cbf391b17355dd627fe4f2274917b172ac85a91b
+--! Previous: sha1:f370db474069eb838d4b89f551ad8ea3816338d3
+--! Hash: sha1:c861240fdf74796dd5378a7397d48bc7471f58c3
 --! Message: lookups
 
 -- One lookup: dispatch, acquire, (call,) record. What may happen when is told in

@@ -1,5 +1,5 @@
---! Previous: sha1:cbf391b17355dd627fe4f2274917b172ac85a91b
---! Hash: sha1:ac05f743a8fb52e7e71c2fc31b666ac8ec3fa249
+--! Previous: sha1:c861240fdf74796dd5378a7397d48bc7471f58c3
+--! Hash: sha1:5fcb21fd5be760eb48cf82ddbf47a80196871b06
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

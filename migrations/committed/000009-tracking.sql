@@ -1,5 +1,5 @@
---! Previous: sha1:ac05f743a8fb52e7e71c2fc31b666ac8ec3fa249
---! Hash: sha1:1ad9402549fc0f9a12182c1f62a3db724d849c58
+--! Previous: sha1:5fcb21fd5be760eb48cf82ddbf47a80196871b06
+--! Hash: sha1:7dc4a36e24a7284a33da479ad6df9aabcab3ede2
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

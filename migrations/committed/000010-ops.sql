@@ -1,5 +1,5 @@
---! Previous: sha1:1ad9402549fc0f9a12182c1f62a3db724d849c58
---! Hash: sha1:c19597671d52c01d16a3c83afc25fc9a0b97d5f1
+--! Previous: sha1:7dc4a36e24a7284a33da479ad6df9aabcab3ede2
+--! Hash: sha1:e19567ca8cbab112372ba24d143a5d380c796628
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -15,7 +15,10 @@ function findObstacle() {
   const here = `this is Node ${process.versions.node}, which does not run TypeScript by itself`;
   if (existsSync(join(root, "node_modules/.bin/node")))
     return `bookpost needs Node 22.18 or later, and ${here}: start it through npm (npm start, npm run demo, npx bookpost …), which uses the Node 24 that npm install put into node_modules/.bin.`;
-  return `bookpost needs Node 22.18 or later, and ${here}: install Node 24, or let npm bring it with: npm install --ignore-scripts=false --include=optional`;
+  const fetchIt = existsSync(join(root, "node_modules/node"))
+    ? "npm rebuild --ignore-scripts=false"
+    : "npm install --include=optional";
+  return `bookpost needs Node 22.18 or later, and ${here}: install Node 24, or let npm bring it with: ${fetchIt}`;
 }
 
 /** Imports one of our .ts files and ends the process with the exit code that `run` makes of it. */

@@ -1,3 +1,4 @@
+import "../ops/graphileEnvironment.ts";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";

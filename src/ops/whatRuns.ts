@@ -16,9 +16,7 @@ export interface Running {
 export async function whatRuns(running: Running): Promise<string> {
   const rows = [
     ["GraphQL", running.graphqlUrl],
-    ...(running.config.isDevelopment
-      ? [["", `${new URL("/", running.graphqlUrl)} to try it out`]]
-      : []),
+    ...(running.config.isDevelopment ? [["Ruru", `${new URL("/", running.graphqlUrl)}`]] : []),
     ...describePostgres(running).map((line, i) => [i === 0 ? "Postgres" : "", line]),
     ["Worker", `${running.config.concurrency} jobs at once; ${await describeSchedule()}`],
     ...[...running.config.carriers.values()].map((carrier) => [
