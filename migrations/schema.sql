@@ -593,7 +593,9 @@ begin
   order by c.parcel_id
   for no key update;
   update bookpost.parcel_books pb set stopped_at = clock_timestamp() where pb.book_id = stop_tracking.book and pb.stopped_at is null;
-  perform bookpost_private.close_forsaken_parcels();
+  perform bookpost_private.close_forsaken_parcels(
+    array(select pb.parcel_id from bookpost.parcel_books pb where pb.book_id = stop_tracking.book)
+  );
   return v_book;
 end;
 $function$;
@@ -1366,7 +1368,7 @@ end;
 $function$;
 grant execute on function bookpost_private.close_finished_parcels(uuid[]) to bookpost_worker;
 
-CREATE OR REPLACE FUNCTION bookpost_private.close_forsaken_parcels()
+CREATE OR REPLACE FUNCTION bookpost_private.close_forsaken_parcels(parcel_ids uuid[] DEFAULT NULL::uuid[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1375,13 +1377,21 @@ declare
   v_parcel_id uuid;
   v_noted uuid[];
 begin
-  delete from bookpost_private.forsaken_parcels f
-  where not exists (select from bookpost_private.checks c where c.parcel_id = f.parcel_id);
+  -- Of parcels that are gone altogether.
+  if parcel_ids is null then
+    delete from bookpost_private.forsaken_parcels f
+    where f.ctid in (
+      select o.ctid from bookpost_private.forsaken_parcels o
+      where not exists (select from bookpost_private.checks c where c.parcel_id = o.parcel_id)
+      for update skip locked
+    );
+  end if;
 
   for v_parcel_id in
     select c.parcel_id
     from bookpost_private.checks c
     where c.parcel_id in (select f.parcel_id from bookpost_private.forsaken_parcels f)
+      and (parcel_ids is null or c.parcel_id = any (parcel_ids))
     order by c.parcel_id
     for no key update skip locked
   loop
@@ -1399,7 +1409,7 @@ begin
   end loop;
 end;
 $function$;
-grant execute on function bookpost_private.close_forsaken_parcels() to bookpost_worker;
+grant execute on function bookpost_private.close_forsaken_parcels(uuid[]) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.close_parcel(parcel_id uuid, reason text)
  RETURNS void
@@ -1486,7 +1496,7 @@ begin
   perform pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('bookpost.dispatch.next'));
   v_now := clock_timestamp();
 
-  perform bookpost_private.sweep();
+  perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
 
   for v_gate in
@@ -1953,6 +1963,7 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_ids uuid[];
+  v_locked uuid[];
   v_leases bookpost_private.leases[];
   v_work bookpost_private.lookup_report[];
   v_stale integer;
@@ -1969,16 +1980,27 @@ begin
   end if;
   select coalesce(array_agg((r ->> 'lookup_id')::uuid), '{}') into v_ids from jsonb_array_elements(reports) r;
 
-  -- 1. Checks, in one order everywhere. A rival holds them only for its own short transaction.
-  perform 1
-  from bookpost_private.checks c
-  where c.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (v_ids))
-  order by c.parcel_id
-  for no key update;
+  -- 1. Checks, in one order everywhere. skip locked: an app's transaction may hold one for long, and must not hold up the
+  -- lookups of all other parcels; that one keeps its lease, and its sender comes again.
+  select coalesce(array_agg(c.parcel_id), '{}') into v_locked
+  from (
+    select k.parcel_id from bookpost_private.checks k
+    where k.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (v_ids))
+    order by k.parcel_id
+    for no key update skip locked
+  ) c;
+  for lookup_id, parcel_id, outcome in
+    select l.lookup_id, l.parcel_id, 'busy'
+    from bookpost_private.leases l
+    where l.lookup_id = any (v_ids) and not (l.parcel_id = any (v_locked))
+  loop
+    v_ids := array_remove(v_ids, lookup_id);
+    return next;
+  end loop;
 
   -- 2. The fence: a lookup without its lease is stale and changes nothing.
   with gone as (
-    delete from bookpost_private.leases l where l.lookup_id = any (v_ids) returning l.*
+    delete from bookpost_private.leases l where l.lookup_id = any (v_ids) and l.parcel_id = any (v_locked) returning l.*
   )
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
 
@@ -2206,7 +2228,7 @@ begin
   join bookpost.parcels p on p.id = w.parcel_id;
 end;
 $function$;
-comment on function bookpost_private.record_lookups(jsonb,text) is 'Writes everything learnt by some lookups: scans, status, notifications, next look, budget, circuit, ledger. reports: a JSON array of lookup_report, in the order in which they finished. One row back for each that counted; a missing one was stale and changed nothing. One bad row fails the whole batch (SQLSTATE class 22 or 23): send its halves. Does not commit.';
+comment on function bookpost_private.record_lookups(jsonb,text) is 'Writes everything learnt by some lookups: scans, status, notifications, next look, budget, circuit, ledger. reports: a JSON array of lookup_report, in the order in which they finished. One row back for each that counted; a missing one was stale and changed nothing; one with outcome busy was not written because its parcel is in another transaction''s hands: send it again. One bad row fails the whole batch (SQLSTATE class 22 or 23): send its halves. Does not commit.';
 grant execute on function bookpost_private.record_lookups(jsonb,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.release_lookups(lookup_ids uuid[], reason text)
@@ -2349,7 +2371,7 @@ CREATE OR REPLACE FUNCTION bookpost_private.retry_after(milliseconds double prec
 RETURN make_interval(secs => (GREATEST((1000)::double precision, LEAST(milliseconds, (86400000)::double precision)) / (1000.0)::double precision));
 grant execute on function bookpost_private.retry_after(double precision) to bookpost_worker;
 
-CREATE OR REPLACE FUNCTION bookpost_private.sweep()
+CREATE OR REPLACE FUNCTION bookpost_private.sweep(is_thorough boolean DEFAULT false)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2372,16 +2394,11 @@ begin
   )
   select coalesce(array_agg(dead.id), '{}') into v_dead from dead;
 
-  -- Also what a worker holds of whose death an earlier sweep knew, or who died before its first beat.
-  select v_dead || coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
-  from graphile_worker.jobs j
-  where j.task_identifier in ('dispatch', 'track_book', 'maintain')
-    and j.locked_at < clock_timestamp() - interval '8 seconds'
-    and not exists (select from bookpost_private.workers w where w.id = j.locked_by);
-
   select coalesce(array_agg(l.lookup_id), '{}') into v_lost
   from bookpost_private.leases l
   where l.lease_until < clock_timestamp()
+    or l.worker_id = any (v_dead)
+    -- Of whose death an earlier sweep knew, when this parcel was in someone's hands.
     or (
       l.started_at < clock_timestamp() - interval '8 seconds'
       and not exists (select from bookpost_private.workers w where w.id = l.worker_id)
@@ -2405,6 +2422,14 @@ begin
 
   perform bookpost_private.end_expired_holds();
 
+  -- Also the jobs of one who died before its first beat. It reads the whole queue, so not at every heartbeat.
+  if is_thorough then
+    select v_dead || coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
+    from graphile_worker.jobs j
+    where j.task_identifier in ('dispatch', 'track_book', 'maintain')
+      and j.locked_at < clock_timestamp() - interval '8 seconds'
+      and not exists (select from bookpost_private.workers w where w.id = j.locked_by);
+  end if;
   if v_dead <> '{}' then
     perform graphile_worker.force_unlock_workers(v_dead);
   end if;
@@ -2414,8 +2439,8 @@ begin
   return v_count;
 end;
 $function$;
-comment on function bookpost_private.sweep() is 'Frees the jobs of workers that stopped beating and closes lookups whose lease ran out as interrupted. Returns how many lookups. Does not commit.';
-grant execute on function bookpost_private.sweep() to bookpost_worker;
+comment on function bookpost_private.sweep(boolean) is 'Frees the jobs of workers that stopped beating and closes lookups whose lease ran out as interrupted; thorough (once a minute, by dispatch): also jobs of workers that never beat. Returns how many lookups. Does not commit.';
+grant execute on function bookpost_private.sweep(boolean) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.tg_carrier_apis__insert_companions()
  RETURNS trigger

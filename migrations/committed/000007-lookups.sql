@@ -1,5 +1,5 @@
 --! Previous: sha1:f370db474069eb838d4b89f551ad8ea3816338d3
---! Hash: sha1:c861240fdf74796dd5378a7397d48bc7471f58c3
+--! Hash: sha1:fc53e5b0f7feb14dc64bf82957180e50afaef745
 --! Message: lookups
 
 -- One lookup: dispatch, acquire, (call,) record. What may happen when is told in
@@ -119,7 +119,7 @@ $$;
 
 -- Closes parcels that nobody waits for any more. A second caller skips what the first has in hand. A note whose
 -- transaction is still open is not seen yet, and so not lost: it is looked at when it has been committed.
-create function bookpost_private.close_forsaken_parcels() returns void
+create function bookpost_private.close_forsaken_parcels(parcel_ids uuid[] default null) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -127,13 +127,21 @@ declare
   v_parcel_id uuid;
   v_noted uuid[];
 begin
-  delete from bookpost_private.forsaken_parcels f
-  where not exists (select from bookpost_private.checks c where c.parcel_id = f.parcel_id);
+  -- Of parcels that are gone altogether.
+  if parcel_ids is null then
+    delete from bookpost_private.forsaken_parcels f
+    where f.ctid in (
+      select o.ctid from bookpost_private.forsaken_parcels o
+      where not exists (select from bookpost_private.checks c where c.parcel_id = o.parcel_id)
+      for update skip locked
+    );
+  end if;
 
   for v_parcel_id in
     select c.parcel_id
     from bookpost_private.checks c
     where c.parcel_id in (select f.parcel_id from bookpost_private.forsaken_parcels f)
+      and (parcel_ids is null or c.parcel_id = any (parcel_ids))
     order by c.parcel_id
     for no key update skip locked
   loop
@@ -258,7 +266,7 @@ comment on function bookpost_private.beat(text, text, integer, jsonb) is
   'Keeps this worker alive in the eyes of the others (every 2 seconds) and ends the parking of an API that it has other credentials for.';
 
 -- Frees what the dead hold. Any worker may call it, any time; each finds only what another has not freed yet.
-create function bookpost_private.sweep() returns integer
+create function bookpost_private.sweep(is_thorough boolean default false) returns integer
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -280,16 +288,11 @@ begin
   )
   select coalesce(array_agg(dead.id), '{}') into v_dead from dead;
 
-  -- Also what a worker holds of whose death an earlier sweep knew, or who died before its first beat.
-  select v_dead || coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
-  from graphile_worker.jobs j
-  where j.task_identifier in ('dispatch', 'track_book', 'maintain')
-    and j.locked_at < clock_timestamp() - interval '8 seconds'
-    and not exists (select from bookpost_private.workers w where w.id = j.locked_by);
-
   select coalesce(array_agg(l.lookup_id), '{}') into v_lost
   from bookpost_private.leases l
   where l.lease_until < clock_timestamp()
+    or l.worker_id = any (v_dead)
+    -- Of whose death an earlier sweep knew, when this parcel was in someone's hands.
     or (
       l.started_at < clock_timestamp() - interval '8 seconds'
       and not exists (select from bookpost_private.workers w where w.id = l.worker_id)
@@ -313,6 +316,14 @@ begin
 
   perform bookpost_private.end_expired_holds();
 
+  -- Also the jobs of one who died before its first beat. It reads the whole queue, so not at every heartbeat.
+  if is_thorough then
+    select v_dead || coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
+    from graphile_worker.jobs j
+    where j.task_identifier in ('dispatch', 'track_book', 'maintain')
+      and j.locked_at < clock_timestamp() - interval '8 seconds'
+      and not exists (select from bookpost_private.workers w where w.id = j.locked_by);
+  end if;
   if v_dead <> '{}' then
     perform graphile_worker.force_unlock_workers(v_dead);
   end if;
@@ -323,8 +334,8 @@ begin
 end;
 $$;
 
-comment on function bookpost_private.sweep() is
-  'Frees the jobs of workers that stopped beating and closes lookups whose lease ran out as interrupted. Returns how many lookups. Does not commit.';
+comment on function bookpost_private.sweep(boolean) is
+  'Frees the jobs of workers that stopped beating and closes lookups whose lease ran out as interrupted; thorough (once a minute, by dispatch): also jobs of workers that never beat. Returns how many lookups. Does not commit.';
 
 -- A parcel whose job failed for good has met a bug of ours: it is set aside, visibly, until a person refreshes it.
 create function bookpost_private.quarantine_failed_parcels() returns integer
@@ -449,7 +460,7 @@ begin
   perform pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('bookpost.dispatch.next'));
   v_now := clock_timestamp();
 
-  perform bookpost_private.sweep();
+  perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
 
   for v_gate in

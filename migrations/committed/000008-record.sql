@@ -1,5 +1,5 @@
---! Previous: sha1:c861240fdf74796dd5378a7397d48bc7471f58c3
---! Hash: sha1:5fcb21fd5be760eb48cf82ddbf47a80196871b06
+--! Previous: sha1:fc53e5b0f7feb14dc64bf82957180e50afaef745
+--! Hash: sha1:c57b31fe68b73ae24f9394217e4625c42f8a26f0
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -53,6 +53,7 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_ids uuid[];
+  v_locked uuid[];
   v_leases bookpost_private.leases[];
   v_work bookpost_private.lookup_report[];
   v_stale integer;
@@ -69,16 +70,27 @@ begin
   end if;
   select coalesce(array_agg((r ->> 'lookup_id')::uuid), '{}') into v_ids from jsonb_array_elements(reports) r;
 
-  -- 1. Checks, in one order everywhere. A rival holds them only for its own short transaction.
-  perform 1
-  from bookpost_private.checks c
-  where c.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (v_ids))
-  order by c.parcel_id
-  for no key update;
+  -- 1. Checks, in one order everywhere. skip locked: an app's transaction may hold one for long, and must not hold up the
+  -- lookups of all other parcels; that one keeps its lease, and its sender comes again.
+  select coalesce(array_agg(c.parcel_id), '{}') into v_locked
+  from (
+    select k.parcel_id from bookpost_private.checks k
+    where k.parcel_id in (select l.parcel_id from bookpost_private.leases l where l.lookup_id = any (v_ids))
+    order by k.parcel_id
+    for no key update skip locked
+  ) c;
+  for lookup_id, parcel_id, outcome in
+    select l.lookup_id, l.parcel_id, 'busy'
+    from bookpost_private.leases l
+    where l.lookup_id = any (v_ids) and not (l.parcel_id = any (v_locked))
+  loop
+    v_ids := array_remove(v_ids, lookup_id);
+    return next;
+  end loop;
 
   -- 2. The fence: a lookup without its lease is stale and changes nothing.
   with gone as (
-    delete from bookpost_private.leases l where l.lookup_id = any (v_ids) returning l.*
+    delete from bookpost_private.leases l where l.lookup_id = any (v_ids) and l.parcel_id = any (v_locked) returning l.*
   )
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
 
@@ -308,4 +320,4 @@ end;
 $$;
 
 comment on function bookpost_private.record_lookups(jsonb, text) is
-  'Writes everything learnt by some lookups: scans, status, notifications, next look, budget, circuit, ledger. reports: a JSON array of lookup_report, in the order in which they finished. One row back for each that counted; a missing one was stale and changed nothing. One bad row fails the whole batch (SQLSTATE class 22 or 23): send its halves. Does not commit.';
+  'Writes everything learnt by some lookups: scans, status, notifications, next look, budget, circuit, ledger. reports: a JSON array of lookup_report, in the order in which they finished. One row back for each that counted; a missing one was stale and changed nothing; one with outcome busy was not written because its parcel is in another transaction''s hands: send it again. One bad row fails the whole batch (SQLSTATE class 22 or 23): send its halves. Does not commit.';

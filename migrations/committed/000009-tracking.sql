@@ -1,5 +1,5 @@
---! Previous: sha1:5fcb21fd5be760eb48cf82ddbf47a80196871b06
---! Hash: sha1:7dc4a36e24a7284a33da479ad6df9aabcab3ede2
+--! Previous: sha1:c57b31fe68b73ae24f9394217e4625c42f8a26f0
+--! Hash: sha1:fa01f56631ace90908a4ae756e94f644bf610c71
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -225,7 +225,9 @@ begin
   order by c.parcel_id
   for no key update;
   update bookpost.parcel_books pb set stopped_at = clock_timestamp() where pb.book_id = stop_tracking.book and pb.stopped_at is null;
-  perform bookpost_private.close_forsaken_parcels();
+  perform bookpost_private.close_forsaken_parcels(
+    array(select pb.parcel_id from bookpost.parcel_books pb where pb.book_id = stop_tracking.book)
+  );
   return v_book;
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:7dc4a36e24a7284a33da479ad6df9aabcab3ede2
---! Hash: sha1:e19567ca8cbab112372ba24d143a5d380c796628
+--! Previous: sha1:fa01f56631ace90908a4ae756e94f644bf610c71
+--! Hash: sha1:ce4011fd5bd051685b9bfc6391f9bd17d8ec762f
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

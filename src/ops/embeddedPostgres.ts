@@ -122,7 +122,8 @@ export async function findEmbeddedPostgres(
   if (passwords === null) return null;
   const dataDirectory = join(home, CLUSTER);
   const postmaster = await readPostmaster(dataDirectory);
-  if (postmaster === null) return null;
+  // Looked at before it is asked: after a crash another program may sit on that port, and could ask for the password.
+  if (postmaster === null || !(await isPostmaster(postmaster.pid, dataDirectory))) return null;
   const server = describe(dataDirectory, postmaster, passwords);
   return (await ask(server)) === "ours" ? server : null;
 }

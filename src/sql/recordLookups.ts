@@ -33,11 +33,16 @@ export interface RecordedLookup {
   readonly lookupId: string;
   readonly parcelId: string;
   readonly outcome: string;
-  readonly status: string;
-  readonly previousStatus: string;
+  /** Both null where the outcome is `busy`. */
+  readonly status: string | null;
+  readonly previousStatus: string | null;
 }
 
-/** Writes down how lookups ended, in the order given: `bookpost_private.record_lookups`. A missing row was stale. Commits. */
+/**
+ * Writes down how lookups ended, in the order given: `bookpost_private.record_lookups`.
+ * A missing row was stale; one with outcome `busy` was not written and has to be
+ * sent again, since another transaction has its parcel in hand. Commits.
+ */
 export async function recordLookups(
   db: Queryable,
   reports: readonly LookupReport[],

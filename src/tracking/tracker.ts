@@ -32,6 +32,9 @@ export interface Tracker {
 /** Chosen: larger batches won nothing more in trials. */
 const MAX_BATCH = 100;
 
+/** Shorter than what is left of a lease (100 s) after the longest lookup (80 s). */
+const RECORD_PATIENCE_MS = 15_000;
+
 export function createTracker(options: {
   readonly pool: pg.Pool;
   readonly workerId: string;
@@ -53,6 +56,18 @@ export function createTracker(options: {
     return reports.map((report) => byId.get(report.lookup_id) ?? null);
   }, MAX_BATCH);
 
+  /** While an app's transaction has the parcel in hand, only this one waits, not the batch. */
+  async function recordPatiently(report: LookupReport): Promise<RecordedLookup | null> {
+    const startedAt = performance.now();
+    for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, 1_000)) {
+      const recorded = await record(report);
+      if (recorded?.outcome !== "busy") return recorded;
+      if (performance.now() - startedAt > RECORD_PATIENCE_MS)
+        throw new Error("another transaction has kept the parcel locked for too long");
+      await sleep(pauseMs);
+    }
+  }
+
   async function lookUp(parcelId: string, signal: AbortSignal): Promise<TrackingEnd> {
     const { verdict, startedAt, answeredAt } = await acquire(parcelId);
     if (verdict.verdict !== "permit")
@@ -71,7 +86,7 @@ export function createTracker(options: {
         return { kind: "refused", reason: "late", retryAt: new Date() };
 
       const result = await client.lookUp(permit.trackingNumber, { signal });
-      const recorded = await record(reportFrom(permit.lookupId, result, new Date()));
+      const recorded = await recordPatiently(reportFrom(permit.lookupId, result, new Date()));
       isReported = true;
       return recorded ? { kind: "recorded", ...recorded } : { kind: "stale" };
     } finally {

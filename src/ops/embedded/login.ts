@@ -1,15 +1,20 @@
-import { Client } from "pg";
+import type pg from "pg";
+import { createPool } from "../../db/pool.ts";
 
 /** Logs in at `url`, does `work` on that one connection and closes it. Commits nothing by itself. */
-export async function login<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  // Chosen: loopback answers in milliseconds; three seconds are a machine in trouble.
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 3000 });
-  // A server that stops ends idle connections with an error event; unheard it would end the process.
-  client.on("error", () => {});
-  await client.connect();
+export async function login<T>(
+  url: string,
+  work: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> {
+  const pool = createPool(url, "migrate", { max: 1 });
   try {
-    return await work(client);
+    const client = await pool.connect();
+    try {
+      return await work(client);
+    } finally {
+      client.release(true);
+    }
   } finally {
-    await client.end();
+    await pool.end();
   }
 }

@@ -35,8 +35,11 @@ export async function isPostmaster(pid: number, dataDirectory: string): Promise<
     const name = await readFile(`/proc/${pid}/comm`, "utf8").catch(() => "");
     return name === "postgres\n" && isSameFolder(`/proc/${pid}/cwd`, dataDirectory);
   }
-  const { stdout } = await promisify(execFile)("ps", ["-o", "command=", "-p", String(pid)]);
-  return stdout.includes(` -D ${dataDirectory}`);
+  const command = await promisify(execFile)("ps", ["-o", "command=", "-p", String(pid)]).then(
+    ({ stdout }) => stdout,
+    () => "",
+  );
+  return command.includes(` -D ${dataDirectory} `);
 }
 
 /** Whether two paths lead to one folder; false where one cannot be looked at. */
