@@ -1,4 +1,4 @@
 #!/usr/bin/env node
 import { launch } from "./preflight.js";
 
-launch("../ops/start.ts", ({ start }) => start());
+launch("../ops/start.ts", ({ start }) => start(process.argv.slice(2)));

@@ -6,7 +6,8 @@ import { parseArgs, styleText } from "node:util";
 import { createLogUpdate } from "log-update";
 import { createPool } from "../db/pool.ts";
 import type { Queryable } from "../db/withTransaction.ts";
-import { BookpostError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
+import { claimEmbeddedPostgres } from "../ops/claimEmbeddedPostgres.ts";
 import { findEmbeddedPostgres, startEmbeddedPostgres } from "../ops/embeddedPostgres.ts";
 import { migrate } from "../ops/migrate.ts";
 import { EMBEDDED_ROOT } from "../ops/projectRoot.ts";
@@ -33,9 +34,6 @@ const ARRIVED = new Set(["delivered", "return_to_sender"]);
  */
 export async function demo(argv: readonly string[]): Promise<number> {
   const speed = readSpeed(argv);
-  if (await findEmbeddedPostgres(ROOT))
-    throw new BookpostError("DEMO_RUNS", "A demo is running already; end it with Ctrl-C first.");
-
   const stopping = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(signal, () => stopping.abort());
@@ -45,7 +43,9 @@ export async function demo(argv: readonly string[]): Promise<number> {
     say(
       "Starting a Postgres of the demo's own, a sandbox for UPS and DHL, the worker and the API …",
     );
-    await rm(ROOT, { recursive: true, force: true });
+    const claim = await claimEmbeddedPostgres(ROOT);
+    closers.unshift(() => claim.release());
+    await clearLeftovers();
     const postgres = await startEmbeddedPostgres(ROOT);
     closers.unshift(() => postgres.stop());
     const sandbox = await startSandbox();
@@ -78,11 +78,8 @@ export async function demo(argv: readonly string[]): Promise<number> {
     const hasArrived = await watch({ pool, sandbox, stories, speed, signal: stopping.signal });
     if (hasArrived) {
       say(styleText("green", "All books have arrived or are on their way back."));
-      say(
-        `GraphQL answers at ${api.url}; SQL: psql "${hidePassword(postgres.url)}" (password in ${ROOT}).`,
-      );
       if (process.stdin.isTTY && process.stdout.isTTY) {
-        say("Ctrl-C ends the demo.");
+        say(`GraphQL answers at ${api.url}/graphql until Ctrl-C ends the demo.`);
         if (!stopping.signal.aborted) await once(stopping.signal, "abort");
       }
     }
@@ -90,6 +87,13 @@ export async function demo(argv: readonly string[]): Promise<number> {
   } finally {
     for (const close of closers) await close().catch(() => {});
   }
+}
+
+/** A demo that was killed leaves its Postgres running and its books behind. */
+async function clearLeftovers(): Promise<void> {
+  if (await findEmbeddedPostgres(ROOT)) await (await startEmbeddedPostgres(ROOT)).stop();
+  // Only the data: the lock that says that this demo is ours lies beside it.
+  await rm(join(ROOT, "18"), { recursive: true, force: true });
 }
 
 function readSpeed(argv: readonly string[]): number {
@@ -108,9 +112,10 @@ function readSpeed(argv: readonly string[]): number {
 
 /** The demo speaks to nothing but its own Postgres and sandbox, whatever `.env` says. */
 function setEnvironment(databaseUrl: string, sandbox: Sandbox): void {
-  process.env.DATABASE_URL = databaseUrl;
+  // Empty is unset, and `.env` leaves alone what is set.
+  const others = { API_DATABASE_URL: "", JWT_SECRET: "", SMTP_URL: "", HOST: "127.0.0.1" };
+  Object.assign(process.env, { DATABASE_URL: databaseUrl, ...others });
   process.env.PORT ??= "0";
-  delete process.env.API_DATABASE_URL;
   for (const api of ["ups", "dhl"]) {
     const prefix = api.toUpperCase();
     process.env[`${prefix}_BASE_URL`] = sandbox.url(api);
@@ -184,12 +189,6 @@ function tellChanges(told: Map<string, string>, now: (readonly [string, string])
       told.set(name, text);
       say(`${name}: ${text}`);
     }
-}
-
-function hidePassword(url: string): string {
-  const shown = new URL(url);
-  shown.password = "";
-  return shown.href;
 }
 
 function say(sentence: string): void {

@@ -8,6 +8,7 @@ import { hasCode } from "./embedded/hasCode.ts";
 import { type EmbeddedServer, startEmbeddedPostgres } from "./embeddedPostgres.ts";
 import { keepEmbeddedPostgres } from "./keepEmbeddedPostgres.ts";
 import { migrate } from "./migrate.ts";
+import { type Part, readParts } from "./parts.ts";
 import { EMBEDDED_ROOT, PROJECT_ROOT } from "./projectRoot.ts";
 import { whatRuns } from "./whatRuns.ts";
 
@@ -39,7 +40,7 @@ const ADMIN_SHUTDOWN = "57P01";
  * run are finished), Postgres last. A second signal ends the process at once.
  * @returns the exit code: 0 after a signal, 1 when something broke, 2 when the environment is wrong.
  */
-export async function start(): Promise<number> {
+export async function start(argv: readonly string[]): Promise<number> {
   const started: Started = {};
   const stopping = new AbortController();
   const { promise: ended, resolve: end } = Promise.withResolvers<number>();
@@ -61,7 +62,7 @@ export async function start(): Promise<number> {
   // Whoever read our output is gone; that is no reason to stop working.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
-  const beginning = begin(started, stopping.signal, fail).catch(fail);
+  const beginning = begin(readParts(argv), started, stopping.signal, fail).catch(fail);
   const exitCode = await ended;
   stopping.abort();
   // A step that is under way is awaited, so that nothing is started behind our back.
@@ -76,6 +77,7 @@ export async function start(): Promise<number> {
 
 /** Starts one thing after the other, and none more once `signal` says so. `fail` hears of what breaks later. */
 async function begin(
+  parts: ReadonlySet<Part>,
   started: Started,
   signal: AbortSignal,
   fail: (error: unknown) => void,
@@ -93,19 +95,26 @@ async function begin(
   const { startWorker } = await import("./worker.ts");
   signal.throwIfAborted();
   // Before the worker: a port that is taken is found out before any carrier is asked.
-  const api = await startApi({ config, ...postgres });
-  started.api = api;
-  signal.throwIfAborted();
-  const worker = await startWorker({ databaseUrl: postgres.databaseUrl });
-  started.worker = worker;
-  worker.finished.catch(fail);
-  signal.throwIfAborted();
+  let graphqlUrl: string | null = null;
+  if (parts.has("api")) {
+    const api = await startApi({ config, ...postgres });
+    started.api = api;
+    graphqlUrl = `${api.url}/graphql`;
+    signal.throwIfAborted();
+  }
+  if (parts.has("worker")) {
+    const worker = await startWorker({ databaseUrl: postgres.databaseUrl });
+    started.worker = worker;
+    worker.finished.catch(fail);
+    signal.throwIfAborted();
+  }
 
   const embedded = started.postgres ?? null;
-  const graphqlUrl = `${api.url}/graphql`;
-  await started.claim?.note(`GraphQL at ${graphqlUrl}, Postgres at 127.0.0.1:${embedded?.port}`);
+  await started.claim?.note(
+    `${graphqlUrl ? `GraphQL at ${graphqlUrl}, ` : ""}Postgres at 127.0.0.1:${embedded?.port}`,
+  );
   tell("\nbookpost is running; Ctrl-C stops it.\n");
-  tell(await whatRuns({ config, databaseUrl: postgres.databaseUrl, embedded, graphqlUrl }));
+  tell(await whatRuns({ config, parts, databaseUrl: postgres.databaseUrl, embedded, graphqlUrl }));
 }
 
 /** The app's own Postgres, or the embedded one, which is then ours alone and looked after. */

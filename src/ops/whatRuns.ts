@@ -2,30 +2,41 @@ import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import type { CarrierConfig, Config } from "../config.ts";
 import type { EmbeddedServer } from "./embeddedPostgres.ts";
+import type { Part } from "./parts.ts";
 import { EMBEDDED_ROOT, PROJECT_ROOT } from "./projectRoot.ts";
 
 export interface Running {
   readonly config: Config;
+  readonly parts: ReadonlySet<Part>;
   readonly databaseUrl: string;
   /** Null: the Postgres is the app's own. */
   readonly embedded: Omit<EmbeddedServer, "stop"> | null;
-  readonly graphqlUrl: string;
+  /** Null: the API does not run here. */
+  readonly graphqlUrl: string | null;
 }
 
 /** What runs where and how to look inside, as aligned lines for a terminal; without passwords. */
 export async function whatRuns(running: Running): Promise<string> {
   const rows = [
-    ["GraphQL", running.graphqlUrl],
-    ...(running.config.isDevelopment ? [["Ruru", `${new URL("/", running.graphqlUrl)}`]] : []),
+    ...describeApi(running),
     ...describePostgres(running).map((line, i) => [i === 0 ? "Postgres" : "", line]),
-    ["Worker", `${running.config.concurrency} jobs at once; ${await describeSchedule()}`],
-    ...[...running.config.carriers.values()].map((carrier) => [
-      carrier.name,
-      describeCarrier(carrier),
-    ]),
-  ] as const;
+    ...(running.parts.has("worker") ? await describeWorker(running.config) : []),
+  ];
   const width = Math.max(...rows.map(([name = ""]) => name.length));
   return rows.map(([name = "", text]) => `  ${name.padEnd(width)}  ${text}`).join("\n");
+}
+
+function describeApi({ config, graphqlUrl }: Running): string[][] {
+  if (graphqlUrl === null) return [];
+  const page = config.isDevelopment ? [["Ruru", `${new URL("/", graphqlUrl)}`]] : [];
+  return [["GraphQL", graphqlUrl], ...page];
+}
+
+async function describeWorker({ concurrency, carriers }: Config): Promise<string[][]> {
+  return [
+    ["Worker", `${concurrency} jobs at once; ${await describeSchedule()}`],
+    ...[...carriers.values()].map((carrier) => [carrier.name, describeCarrier(carrier)]),
+  ];
 }
 
 function describePostgres({ databaseUrl, embedded }: Running): string[] {

@@ -1,5 +1,6 @@
 import { Logger, run } from "graphile-worker";
 import preset from "../../graphile.config.ts";
+import { createPool } from "../db/pool.ts";
 
 export interface RunningWorker {
   /** Resolves when the worker has ended; rejects when it ended because something broke. */
@@ -10,17 +11,20 @@ export interface RunningWorker {
 
 /** Starts a worker in this process, with `tasks/` and `crontab`. Signals are the caller's business. */
 export async function startWorker(options: {
+  readonly databaseUrl: string;
   /** Says nothing; what it does shows in the database. */
   readonly isQuiet?: boolean;
-  readonly databaseUrl: string;
 }): Promise<RunningWorker> {
+  const silence = options.isQuiet ? { logger: new Logger(() => () => {}) } : {};
+  // Ours, because the queue's own pool can leave a client behind without an error listener.
+  const pgPool = createPool(options.databaseUrl, "worker", {
+    max: preset.worker?.concurrentJobs ?? 10,
+  });
   const runner = await run({
+    pgPool,
     preset: {
       extends: [preset],
-      worker: {
-        connectionString: options.databaseUrl,
-        ...(options.isQuiet ? { logger: new Logger(() => () => {}) } : {}),
-      },
+      worker: { connectionString: options.databaseUrl, ...silence },
     },
     noHandleSignals: true,
   });
@@ -33,6 +37,7 @@ export async function startWorker(options: {
     async stop() {
       isStopping = true;
       await runner.stop();
+      await pgPool.end();
     },
   };
 }
