@@ -1958,6 +1958,7 @@ CREATE OR REPLACE FUNCTION bookpost_private.record_lookups(reports jsonb, worker
  RETURNS TABLE(lookup_id uuid, parcel_id uuid, outcome text, status text, previous_status text)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET lock_timeout TO '1s'
 AS $function$
 #variable_conflict use_column
 declare

@@ -1,5 +1,5 @@
 --! Previous: sha1:fc53e5b0f7feb14dc64bf82957180e50afaef745
---! Hash: sha1:c57b31fe68b73ae24f9394217e4625c42f8a26f0
+--! Hash: sha1:8d3419197ca0ee4d43e37f725834c57266040961
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -48,6 +48,8 @@ create function bookpost_private.record_lookups(reports jsonb, worker_id text)
 returns table (lookup_id uuid, parcel_id uuid, outcome text, status text, previous_status text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
+-- Rivals hold budgets and circuits for milliseconds. What is locked for longer is a row that an app is deleting.
+set lock_timeout = '1s'
 as $$
 #variable_conflict use_column
 declare

@@ -1,5 +1,5 @@
---! Previous: sha1:c57b31fe68b73ae24f9394217e4625c42f8a26f0
---! Hash: sha1:fa01f56631ace90908a4ae756e94f644bf610c71
+--! Previous: sha1:8d3419197ca0ee4d43e37f725834c57266040961
+--! Hash: sha1:cb9f05fe383bfd3f1bd218a390166649987969bc
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:fa01f56631ace90908a4ae756e94f644bf610c71
---! Hash: sha1:ce4011fd5bd051685b9bfc6391f9bd17d8ec762f
+--! Previous: sha1:cb9f05fe383bfd3f1bd218a390166649987969bc
+--! Hash: sha1:e665a2a2e06a81dcce4eebe31d8d078b799902cc
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -31,9 +31,9 @@ export interface LookupReport {
 
 export interface RecordedLookup {
   readonly lookupId: string;
-  readonly parcelId: string;
   readonly outcome: string;
-  /** Both null where the outcome is `busy`. */
+  /** These may be null where the outcome is `busy`. */
+  readonly parcelId: string | null;
   readonly status: string | null;
   readonly previousStatus: string | null;
 }

@@ -2,16 +2,19 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Queryable } from "../db/withTransaction.ts";
 import { type LookupReport, type RecordedLookup, recordLookups } from "../sql/recordLookups.ts";
 
-/** SQLSTATE classes by what to do: 21, 22 and 23 are in the data; 40, 53, 55, 57, 08 and a lost link pass. */
+/** SQLSTATE classes by what to do: 21, 22 and 23 are in the data; 40, 53, 57, 08 and a lost link pass. */
 const DATA_TROUBLE = /^(21|22|23)/;
-const PASSING_TROUBLE = /^(40|55|57|08|53|ECONN|EPIPE|ETIMEDOUT)/;
+const PASSING_TROUBLE = /^(40|53|57|08|ECONN|EPIPE|ETIMEDOUT)/;
+/** lock_not_available: an app's transaction holds a row of some parcel, and may go on holding it. */
+const LOCK_TROUBLE = "55P03";
 /** Chosen: three tries, then the jobs fail and the queue tries again. */
 const TRIES = 3;
 
 /**
  * Records a batch so that one bad row never costs its neighbours anything: a
  * batch the database cannot take for its data is halved until the row is found,
- * and that one is recorded as malformed, without what the carrier said.
+ * and that one is recorded as malformed, without what the carrier said. Likewise
+ * a batch of which something stays locked; that one comes back as `busy`.
  * Trouble that passes (deadlock, restart, lost link) is tried again: a report
  * that was recorded after all is stale the second time and changes nothing.
  */
@@ -25,7 +28,10 @@ export async function recordSafely(
       return await recordLookups(db, reports, workerId);
     } catch (error) {
       const code = String((error as { code?: unknown }).code ?? "");
-      if (DATA_TROUBLE.test(code)) return recordHalves(db, reports, workerId, code);
+      if (code === LOCK_TROUBLE || DATA_TROUBLE.test(code))
+        return reports.length > 1
+          ? recordHalves(db, reports, workerId)
+          : recordOne(db, reports[0] as LookupReport, workerId, code);
       if (!PASSING_TROUBLE.test(code) || attempt === TRIES) throw error;
       await sleep(attempt * (50 + Math.random() * 100));
     }
@@ -36,24 +42,33 @@ async function recordHalves(
   db: Queryable,
   reports: readonly LookupReport[],
   workerId: string,
-  code: string,
 ): Promise<RecordedLookup[]> {
-  const [only] = reports;
-  if (reports.length === 1 && only) {
-    if (only.outcome === "malformed") throw new Error(`a lookup cannot be recorded: ${code}`);
-    const { lookup_id, calls } = only;
-    const bare: LookupReport = {
-      lookup_id,
-      outcome: "malformed",
-      error_code: "UNRECORDABLE",
-      error_message: `The answer holds what the database cannot take (${code}).`,
-      calls,
-    };
-    return recordSafely(db, [bare], workerId);
-  }
   const middle = Math.ceil(reports.length / 2);
   return [
     ...(await recordSafely(db, reports.slice(0, middle), workerId)),
     ...(await recordSafely(db, reports.slice(middle), workerId)),
   ];
+}
+
+/** The one report for which a batch could not be recorded. */
+async function recordOne(
+  db: Queryable,
+  report: LookupReport,
+  workerId: string,
+  code: string,
+): Promise<RecordedLookup[]> {
+  const { lookup_id, calls, outcome } = report;
+  if (code === LOCK_TROUBLE)
+    return [
+      { lookupId: lookup_id, outcome: "busy", parcelId: null, status: null, previousStatus: null },
+    ];
+  if (outcome === "malformed") throw new Error(`a lookup cannot be recorded: ${code}`);
+  const bare: LookupReport = {
+    lookup_id,
+    outcome: "malformed",
+    error_code: "UNRECORDABLE",
+    error_message: `The answer holds what the database cannot take (${code}).`,
+    calls,
+  };
+  return recordSafely(db, [bare], workerId);
 }

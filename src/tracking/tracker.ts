@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { CarrierClient } from "../carriers/client.ts";
 import { acquireLookups, type Permit, type Refusal } from "../sql/acquireLookups.ts";
+import { interruptLookups } from "../sql/interruptLookups.ts";
 import type { LookupReport, RecordedLookup } from "../sql/recordLookups.ts";
 import { releaseLookups } from "../sql/releaseLookups.ts";
 import { coalesce } from "./coalesce.ts";
@@ -73,7 +74,8 @@ export function createTracker(options: {
     if (verdict.verdict !== "permit")
       return { kind: "refused", reason: verdict.verdict, retryAt: verdict.retryAt };
     const permit: Permit = verdict;
-    let isReported = false;
+    let giveUp: (() => Promise<unknown>) | null = () =>
+      releaseLookups(pool, [permit.lookupId], "not used");
     try {
       const client = clients.get(permit.apiCode);
       if (!client) return { kind: "refused", reason: "not_configured", retryAt: null };
@@ -85,14 +87,15 @@ export function createTracker(options: {
       if (performance.now() > callBefore || signal.aborted)
         return { kind: "refused", reason: "late", retryAt: new Date() };
 
+      // From here on the carrier may have counted a call, and so do we.
+      giveUp = () => interruptLookups(pool, [permit.lookupId], "its end could not be recorded");
       const result = await client.lookUp(permit.trackingNumber, { signal });
       const recorded = await recordPatiently(reportFrom(permit.lookupId, result, new Date()));
-      isReported = true;
+      giveUp = null;
       return recorded ? { kind: "recorded", ...recorded } : { kind: "stale" };
     } finally {
-      if (!isReported)
-        // If even this fails, the lease runs out by itself.
-        await releaseLookups(pool, [permit.lookupId], "not used").catch(() => {});
+      // If even this fails, the lease runs out by itself.
+      await giveUp?.().catch(() => {});
     }
   }
 

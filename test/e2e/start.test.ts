@@ -1,15 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,23 +10,19 @@ import { findEmbeddedPostgres, startEmbeddedPostgres } from "../../src/ops/embed
 import { startSandbox } from "../../src/sandbox/server.ts";
 import { trackBook } from "../../src/sql/trackBook.ts";
 import { wakeDispatch } from "../../src/sql/wakeDispatch.ts";
+import { cloneProject, HERE } from "../helpers/cloneProject.ts";
 import { until } from "../helpers/until.ts";
 import { carrierEnvironment } from "../helpers/workerProcess.ts";
 
 // The product as people start it, in a clone of its own, so that one that runs here is left alone.
-
-const HERE = join(import.meta.dirname, "../..");
-const CLONED = ["src", "migrations", "tasks", "crontab", "graphile.config.ts", "package.json"];
 
 let clone: string;
 let root: string;
 const children: ChildProcess[] = [];
 
 beforeAll(() => {
-  clone = realpathSync(mkdtempSync(join(tmpdir(), "bookpost-start-")));
+  clone = cloneProject();
   root = join(clone, ".postgres");
-  for (const name of CLONED) cpSync(join(HERE, name), join(clone, name), { recursive: true });
-  symlinkSync(join(HERE, "node_modules"), join(clone, "node_modules"));
 });
 
 afterEach(async () => {
@@ -56,12 +43,20 @@ interface Product {
 }
 
 /** `npm start`, without npm and from a folder that is not the project's. */
-function start(env: NodeJS.ProcessEnv = {}, nodeOptions: string[] = []): Product {
-  const child = spawn(process.execPath, [...nodeOptions, join(clone, "src/bin/start.js")], {
-    cwd: tmpdir(),
-    env: { PATH: process.env.PATH, PORT: "0", ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+function start(
+  env: NodeJS.ProcessEnv = {},
+  nodeOptions: string[] = [],
+  args: string[] = [],
+): Product {
+  const child = spawn(
+    process.execPath,
+    [...nodeOptions, join(clone, "src/bin/start.js"), ...args],
+    {
+      cwd: tmpdir(),
+      env: { PATH: process.env.PATH, PORT: "0", ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   children.push(child);
   let output = "";
   for (const stream of [child.stdout, child.stderr])
@@ -302,4 +297,19 @@ test("output that nobody reads any more does not stop it", async () => {
   });
   product.child.kill("SIGTERM");
   expect(await product.exitCode).toBe(0);
+});
+
+test("with --only worker no API answers, and the worker works all the same", async () => {
+  const product = start({}, [], ["--only", "worker"]);
+  await product.says("bookpost is running");
+  await product.says("Worker connected");
+  expect(product.output()).not.toContain("GraphQL");
+  product.child.kill("SIGTERM");
+  expect(await product.exitCode).toBe(0);
+});
+
+test("a part that does not exist is refused with the ones that do", async () => {
+  const product = start({}, [], ["--only", "everything"]);
+  expect(await product.exitCode).toBe(2);
+  expect(product.output()).toContain('--only api, or --only worker; not "--only everything"');
 });

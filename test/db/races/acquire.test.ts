@@ -1,13 +1,13 @@
 import { expect, test } from "vitest";
 import { acquireLookups } from "../../../src/sql/acquireLookups.ts";
-import { recordLookups } from "../../../src/sql/recordLookups.ts";
 import { releaseLookups } from "../../../src/sql/releaseLookups.ts";
 import { makeDue } from "../../helpers/ageing.ts";
 import { testThatAllIsQuiet } from "../../helpers/allIsQuiet.ts";
 import { makeApi } from "../../helpers/makeApi.ts";
 import { one } from "../../helpers/one.ts";
-import { openClients } from "../../helpers/openClients.ts";
+import { openClients } from "../../helpers/openClient.ts";
 import { dueParcels, permitsFor } from "../../helpers/permits.ts";
+import { recordAll } from "../../helpers/recordAll.ts";
 import { failed, found } from "../../helpers/reports.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 
@@ -21,7 +21,7 @@ test("of eight connections that ask for one parcel at once, one gets it, round a
     const permits = await Promise.all(clients.map((client) => permitsFor(client, [parcelId])));
     const lookupIds = permits.flat();
     expect(lookupIds).toHaveLength(1);
-    await recordLookups(
+    await recordAll(
       db.pool,
       lookupIds.map((id) => failed(id, "local")),
       "worker",
@@ -69,7 +69,7 @@ test("lookups in flight never exceed the limit, with eight connections, 20 parce
         const ids = await permitsFor(client, wanted);
         granted += ids.length;
         for (const id of ids.toSorted(() => Math.random() - 0.5))
-          await recordLookups(client, [found(id)], "worker");
+          await recordAll(client, [found(id)], "worker");
       }
     }),
   );
@@ -91,7 +91,7 @@ test("the day's allowance is exact under eight connections that ask, use and giv
         const [back, ...kept] = ids;
         if (back) await releaseLookups(client, [back], "late");
         count += kept.length;
-        await recordLookups(
+        await recordAll(
           client,
           kept.map((id) =>
             failed(id, "local", {

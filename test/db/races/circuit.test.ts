@@ -5,9 +5,10 @@ import { ageCircuit, makeDue } from "../../helpers/ageing.ts";
 import { testThatAllIsQuiet } from "../../helpers/allIsQuiet.ts";
 import { circuitOf, transitionsOf } from "../../helpers/circuitOf.ts";
 import { makeApi } from "../../helpers/makeApi.ts";
-import { openClients } from "../../helpers/openClients.ts";
+import { openClients } from "../../helpers/openClient.ts";
 import { dueParcels, permitsFor } from "../../helpers/permits.ts";
 import { failed, found } from "../../helpers/reports.ts";
+import { shareOut } from "../../helpers/shareOut.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 
 const db = testDatabase();
@@ -16,11 +17,8 @@ test("200 failures reported at once over 20 connections are counted as exactly 2
   const api = await makeApi(db.pool, { failure_threshold: 1000 });
   const lookupIds = await permitsFor(db.pool, await dueParcels(db.pool, api.code, 200));
   const clients = await openClients(db.url, 20);
-  await Promise.all(
-    clients.map(async (client, i) => {
-      for (const id of lookupIds.slice(i * 10, i * 10 + 10))
-        await recordLookups(client, [failed(id, "unavailable")], "worker");
-    }),
+  await shareOut(clients, lookupIds, (client, id) =>
+    recordLookups(client, [failed(id, "unavailable")], "worker"),
   );
   expect(await circuitOf(db.pool, api.code)).toMatchObject({
     state: "closed",
@@ -32,12 +30,8 @@ test("60 failures at once open it once", async () => {
   const api = await makeApi(db.pool);
   const lookupIds = await permitsFor(db.pool, await dueParcels(db.pool, api.code, 60));
   const clients = await openClients(db.url, 10);
-  await Promise.all(
-    lookupIds.map((id, i) =>
-      clients[i % 10]
-        ? recordLookups(clients[i % 10] ?? db.pool, [failed(id, "unavailable")], "worker")
-        : null,
-    ),
+  await shareOut(clients, lookupIds, (client, id) =>
+    recordLookups(client, [failed(id, "unavailable")], "worker"),
   );
   expect(await circuitOf(db.pool, api.code)).toMatchObject({ state: "open", generation: 2 });
   expect(await transitionsOf(db.pool, api.code)).toHaveLength(1);
@@ -52,15 +46,10 @@ test("of 30 who ask at once over 10 connections when the cooldown has passed, ex
   for (let round = 0; round < 8; round++) {
     await ageCircuit(db.pool, api.code, "5 hours");
     await makeDue(db.pool, ...parcelIds);
-    const verdicts = await Promise.all(
-      parcelIds.map(async (parcelId, i) => {
-        const client = clients[i % 10];
-        if (!client) throw new Error("no client");
-        const [verdict] = await acquireLookups(client, [parcelId], "worker");
-        return verdict;
-      }),
-    );
-    const permits = verdicts.flatMap((v) => (v?.verdict === "permit" ? [v] : []));
+    const verdicts = (
+      await shareOut(clients, parcelIds, (client, id) => acquireLookups(client, [id], "worker"))
+    ).flat();
+    const permits = verdicts.flatMap((v) => (v.verdict === "permit" ? [v] : []));
     expect(permits).toHaveLength(1);
     const [probe] = permits;
     expect(await circuitOf(db.pool, api.code)).toMatchObject({
@@ -76,12 +65,8 @@ test("answers and failures at once: the count is that of the failures since the 
   const api = await makeApi(db.pool, { failure_threshold: 1000 });
   const lookupIds = await permitsFor(db.pool, await dueParcels(db.pool, api.code, 100));
   const clients = await openClients(db.url, 10);
-  await Promise.all(
-    lookupIds.map((id, i) => {
-      const report = i % 10 === 5 ? found(id) : failed(id, "unavailable");
-      return recordLookups(clients[i % 10] ?? db.pool, [report], "worker");
-    }),
-  );
+  const reports = lookupIds.map((id, i) => (i % 10 === 5 ? found(id) : failed(id, "unavailable")));
+  await shareOut(clients, reports, (client, report) => recordLookups(client, [report], "worker"));
   const { consecutive_failures } = await circuitOf(db.pool, api.code);
   expect(consecutive_failures).toBeLessThanOrEqual(90);
   const [last = ""] = await permitsFor(db.pool, await dueParcels(db.pool, api.code, 1));

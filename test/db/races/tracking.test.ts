@@ -6,11 +6,12 @@ import { permitFor } from "../../helpers/lookUp.ts";
 import { makeApi } from "../../helpers/makeApi.ts";
 import { makeUser } from "../../helpers/makeUser.ts";
 import { one } from "../../helpers/one.ts";
-import { openClients, untilItWaits } from "../../helpers/openClients.ts";
+import { openClient, openClients } from "../../helpers/openClient.ts";
 import { checkOf, parcelOf } from "../../helpers/parcelOf.ts";
 import { found } from "../../helpers/reports.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 import { newNumber, trackBook } from "../../helpers/trackBook.ts";
+import { untilItWaits } from "../../helpers/untilItWaits.ts";
 
 const db = testDatabase();
 
@@ -48,17 +49,17 @@ test.each([
 
 test("whoever tracks a number while its last owner stops gets a parcel that lives", async () => {
   const { code } = await makeApi(db.pool);
-  const clients = await openClients(db.url, 2);
-  const [stopper = clients[0], tracker = clients[1]] = clients;
+  const stopper = await openClient(db.url);
+  const tracker = await openClient(db.url);
   for (let round = 0; round < 30; round++) {
     const first = await trackBook(db.pool, code, { owner: await makeUser(db.pool) });
     const owner = await makeUser(db.pool);
     const [, tracked] = await Promise.all([
-      stopper?.query("select bookpost.stop_tracking($1)", [first.bookId]),
-      tracker && trackBook(tracker, code, { number: first.number, owner }),
+      stopper.query("select bookpost.stop_tracking($1)", [first.bookId]),
+      trackBook(tracker, code, { number: first.number, owner }),
     ]);
     await sweep(db.pool);
-    expect((await parcelOf(db.pool, tracked?.parcelId ?? "")).closed_at).toBeNull();
+    expect((await parcelOf(db.pool, tracked.parcelId)).closed_at).toBeNull();
   }
 });
 
@@ -69,16 +70,17 @@ test("two transactions that each delete one of the last two books leave no parce
     owner: await makeUser(db.pool),
     number: hers.number,
   });
-  const [a, b] = await openClients(db.url, 2);
-  await a?.query("begin");
-  await b?.query("begin");
-  await a?.query("delete from bookpost.books where id = $1", [hers.bookId]);
-  await b?.query("delete from bookpost.books where id = $1", [his.bookId]);
+  const a = await openClient(db.url);
+  const b = await openClient(db.url);
+  await a.query("begin");
+  await b.query("begin");
+  await a.query("delete from bookpost.books where id = $1", [hers.bookId]);
+  await b.query("delete from bookpost.books where id = $1", [his.bookId]);
   await sweep(db.pool);
-  await a?.query("commit");
+  await a.query("commit");
   await sweep(db.pool);
   expect((await parcelOf(db.pool, hers.parcelId)).closed_at).toBeNull();
-  await b?.query("commit");
+  await b.query("commit");
   await sweep(db.pool);
   expect((await parcelOf(db.pool, hers.parcelId)).closed_reason).toBe("stopped");
 });
@@ -94,11 +96,11 @@ test("a refresh that opens a parcel again while its book is deleted leaves none 
     "update bookpost_private.checks set next_check_at = null, pause_reason = 'closed' where parcel_id = $1",
     [parcelId],
   );
-  const [a] = await openClients(db.url, 1);
-  await a?.query("begin");
-  await a?.query("delete from bookpost.books where id = $1", [bookId]);
+  const a = await openClient(db.url);
+  await a.query("begin");
+  await a.query("delete from bookpost.books where id = $1", [bookId]);
   await db.pool.query("select bookpost.refresh_book($1)", [bookId]);
-  await a?.query("commit");
+  await a.query("commit");
   await sweep(db.pool);
   expect((await parcelOf(db.pool, parcelId)).closed_reason).toBe("stopped");
 });
@@ -107,8 +109,8 @@ test("a refresh waits for a lookup that is being recorded, and then counts from 
   const { code } = await makeApi(db.pool, { min_check_interval: "2 hours" });
   const { bookId, parcelId } = await trackBook(db.pool, code);
   const lookupId = await permitFor(db.pool, parcelId);
-  const [recorder, person] = await openClients(db.url, 2);
-  if (!recorder || !person) throw new Error("no client");
+  const recorder = await openClient(db.url);
+  const person = await openClient(db.url);
   await recorder.query("begin");
   await recordLookups(recorder, [found(lookupId)], "worker");
   const refreshed = person.query("select bookpost.refresh_book($1)", [bookId]);

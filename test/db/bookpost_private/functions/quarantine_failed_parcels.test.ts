@@ -5,7 +5,7 @@ import { failJobForGood, jobsOf } from "../../../helpers/jobsOf.ts";
 import { permitFor } from "../../../helpers/lookUp.ts";
 import { makeApi } from "../../../helpers/makeApi.ts";
 import { one } from "../../../helpers/one.ts";
-import { openClients } from "../../../helpers/openClients.ts";
+import { openClient } from "../../../helpers/openClient.ts";
 import { checkOf } from "../../../helpers/parcelOf.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
 import { trackBook } from "../../../helpers/trackBook.ts";
@@ -74,14 +74,14 @@ test("a parcel that someone holds at that moment is set aside by the next dispat
   const api = await makeApi(db.pool);
   const { parcelId } = await trackBook(db.pool, api.code);
   await failJobForGood(db.pool, parcelId);
-  const [holder] = await openClients(db.url, 1);
-  await holder?.query("begin");
-  await holder?.query("select from bookpost_private.checks where parcel_id = $1 for update", [
+  const holder = await openClient(db.url);
+  await holder.query("begin");
+  await holder.query("select from bookpost_private.checks where parcel_id = $1 for update", [
     parcelId,
   ]);
   await dispatch(db.pool);
   expect(await jobsOf(db.pool, parcelId)).toMatchObject([{ attempts: 3 }]);
-  await holder?.query("rollback");
+  await holder.query("rollback");
   await dispatch(db.pool);
   expect((await checkOf(db.pool, parcelId)).pause_reason).toBe("quarantined");
 });

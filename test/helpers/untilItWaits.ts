@@ -1,19 +1,4 @@
-import pg from "pg";
-import { onTestFinished } from "vitest";
-
-/** So many connections of their own, closed when the test ends. */
-export async function openClients(url: string, count: number): Promise<pg.Client[]> {
-  const clients = Array.from(
-    { length: count },
-    () => new pg.Client({ connectionString: url, options: "-c timezone=UTC" }),
-  );
-  onTestFinished(async () => {
-    await Promise.all(clients.map((client) => client.end()));
-  });
-  for (const client of clients) client.on("error", () => {});
-  await Promise.all(clients.map((client) => client.connect()));
-  return clients;
-}
+import type pg from "pg";
 
 /** Waits until the client's statement waits for a lock of another. Fails when it ends instead. */
 export async function untilItWaits(

@@ -1,0 +1,15 @@
+import { cpSync, mkdtempSync, realpathSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Where this project lies. */
+export const HERE = join(import.meta.dirname, "../..");
+const CLONED = ["src", "migrations", "tasks", "crontab", "graphile.config.ts", "package.json"];
+
+/** A copy of the project in a temporary folder, with the packages of this one, so that what runs here is left alone. */
+export function cloneProject(): string {
+  const clone = realpathSync(mkdtempSync(join(tmpdir(), "bookpost-clone-")));
+  for (const name of CLONED) cpSync(join(HERE, name), join(clone, name), { recursive: true });
+  symlinkSync(join(HERE, "node_modules"), join(clone, "node_modules"));
+  return clone;
+}
