@@ -86,9 +86,15 @@ export interface Tracking {
   readonly warnings: readonly string[];
 }
 
-/** One HTTP request that went out, tokens included: what an API's budget counts. */
+/** Whom we ask about: a number, normalised, and who carries it. A carrier's own API knows the latter; an aggregator has to be told. */
+export interface LookupSubject {
+  readonly trackingNumber: string;
+  readonly carrierCode: string;
+}
+
+/** One HTTP request that went out, tokens and registrations included: what an API's budget counts. */
 export interface CarrierCall {
-  readonly kind: "lookup" | "token";
+  readonly kind: "lookup" | "token" | "register";
   /** HTTP status, or null where no answer came. */
   readonly httpStatus: number | null;
   readonly startedAt: Date;
@@ -134,6 +140,8 @@ export type Authentication =
       readonly kind: "oauth2";
       /** The token request, relative to the host of the base URL. */
       tokenRequest(credentials: Credentials): CarrierRequest;
+      /** HTTP statuses by which the token service asks us to slow down, beside 429, and for how long. */
+      readonly throttle?: { readonly statuses: readonly number[]; readonly waitMs: number };
     };
 
 /**
@@ -150,7 +158,21 @@ export interface CarrierAdapter<Reply = unknown> {
   /** Suffix of the environment variable → what it is, for people. All are required. */
   readonly credentials: Readonly<Record<string, string>>;
   readonly authentication: Authentication;
-  request(trackingNumber: string): CarrierRequest;
+  /** How many numbers one request may ask about; 1 unless said. `bookpost.carrier_apis.batch_size` is the same number. */
+  readonly batchSize?: number;
+  /** What the answer is written in; JSON unless said. XML is handed to `errorCode` and `reply` as objects (see readXml.ts). */
+  readonly format?: "json" | "xml";
+  /**
+   * Asks about 1 to `batchSize` subjects. May throw `Rejected` for a subject it
+   * cannot ask about (an aggregator that does not know the carrier).
+   */
+  request(subjects: readonly LookupSubject[]): CarrierRequest;
+  /**
+   * Where an aggregator must be told of a parcel first: the request for that.
+   * Sent once, when `parse` throws `NotRegistered`; the lookup then ends as not
+   * found, and the next one finds what the aggregator has learnt meanwhile.
+   */
+  register?(subject: LookupSubject): CarrierRequest;
   readonly reply: z.ZodType<Reply>;
   /** The carrier's codes → our stages, as data. */
   readonly stages: Readonly<Record<string, Stage>>;
@@ -166,6 +188,11 @@ export interface CarrierAdapter<Reply = unknown> {
    * limited, 5xx unavailable, other 4xx rejected, 3xx malformed).
    */
   readonly outcomes?: Readonly<Record<string, LookupFailure>>;
-  /** Throws `NotFound` or `Malformed`; never anything else on a reply that passed the schema. */
-  parse(reply: Reply, trackingNumber: string): Tracking;
+  /**
+   * What the answer says of one of the subjects that were asked about. Throws
+   * what is true of this one number alone (`NotFound`, `NotRegistered`,
+   * `Rejected`, `Unavailable` …) or `Malformed`; never anything else on a reply
+   * that passed the schema.
+   */
+  parse(reply: Reply, subject: LookupSubject): Tracking;
 }

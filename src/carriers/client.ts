@@ -1,4 +1,4 @@
-import { isLookupError, LocalTrouble, UsageError } from "../errors.ts";
+import { isLookupError, LocalTrouble, type LookupError, NotFound, UsageError } from "../errors.ts";
 import type { Secret } from "../secret.ts";
 import { parseBaseUrl } from "./baseUrl.ts";
 import type {
@@ -8,10 +8,13 @@ import type {
   CarrierResponse,
   Credentials,
   LookupResult,
+  LookupSubject,
+  Tracking,
 } from "./carrier.ts";
 import { evidenceOf } from "./evidence.ts";
 import { createHttp, HTTP_LIMITS, type HttpLimits } from "./http.ts";
-import { isSuccess, readAnswer, tokenFailure } from "./readAnswer.ts";
+import { NotRegistered } from "./notRegistered.ts";
+import { isSuccess, readAnswer, refusalIn, tokenFailure } from "./readAnswer.ts";
 import { createTokenSource } from "./tokenSource.ts";
 import { checkTrackingNumber, normalizeTrackingNumber } from "./trackingNumber.ts";
 
@@ -27,16 +30,28 @@ export interface CarrierClientOptions {
 /** One carrier's API, ready to be asked. One per process: it holds the token and the connections. */
 export interface CarrierClient {
   readonly code: string;
+  /** How many numbers one request may ask about. */
+  readonly batchSize: number;
   /**
    * Asks the carrier about one number. Never throws. Takes at most four
    * requests, each with its own deadline: a token, the lookup, and where the
-   * carrier refuses the token, both once more. `signal` breaks it off; that is
+   * carrier refuses the token, both once more; an aggregator that must be told
+   * of the parcel first gets one more. `signal` breaks it off; that is
    * a `local` outcome.
    */
   lookUp(
     trackingNumber: string,
-    options?: { readonly signal?: AbortSignal },
+    options?: {
+      /** Who carries it, where the API answers for many; the API's own code unless said. */
+      readonly carrierCode?: string;
+      readonly signal?: AbortSignal;
+    },
   ): Promise<LookupResult>;
+  /** Asks about 1 to `batchSize` parcels with one request; one result each, in their order. Otherwise as `lookUp`. */
+  lookUpMany(
+    subjects: readonly LookupSubject[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<readonly LookupResult[]>;
   /** Breaks off what is under way and ends the connections. */
   close(): Promise<void>;
 }
@@ -104,12 +119,16 @@ export function createCarrierClient(
     return outcome.response;
   }
 
-  /** One lookup's answer, and the credentials that went out with it. */
-  async function ask(number: string, calls: CarrierCall[], signal: AbortSignal | undefined) {
+  /** One answer to a lookup or a registration, and the credentials that went out with it. */
+  async function ask(
+    kind: "lookup" | "register",
+    request: CarrierRequest,
+    calls: CarrierCall[],
+    signal: AbortSignal | undefined,
+  ) {
     const sendWith = (headers: Record<string, string>) => {
-      const request = adapter.request(number);
       const authorized = { ...request, headers: { ...request.headers, ...headers } };
-      return send("lookup", prefix, authorized, calls, signal);
+      return send(kind, prefix, authorized, calls, signal);
     };
     if (authentication.kind === "header" || tokens === null)
       return {
@@ -128,33 +147,93 @@ export function createCarrierClient(
     return { response: await sendWith(bearer(fresh)), token: fresh };
   }
 
-  async function lookUp(
-    trackingNumber: string,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): Promise<LookupResult> {
-    const lookupCalls: CarrierCall[] = [];
-    let body: string | null = null;
-    const end = () => ({ calls: [...tokenCalls.splice(0), ...lookupCalls], body });
+  function refuseImpossible(subject: LookupSubject): LookupSubject {
+    const number = normalizeTrackingNumber(subject.trackingNumber);
+    // Nothing else may reach a URL, whoever calls.
+    const check = checkTrackingNumber("any", number);
+    if (!check.ok)
+      throw new LocalTrouble("IMPOSSIBLE_NUMBER", `${name} was not asked: ${check.rule}.`);
+    return { ...subject, trackingNumber: number };
+  }
+
+  /** Tells the aggregator of a parcel, and gives what the lookup ends with for that. */
+  async function register(
+    subject: LookupSubject,
+    calls: CarrierCall[],
+    signal: AbortSignal | undefined,
+  ): Promise<LookupError> {
     try {
-      if (signal?.aborted)
-        throw new LocalTrouble("ABORTED", `${name} was not asked: we are stopping.`);
-      const number = normalizeTrackingNumber(trackingNumber);
-      // Nothing else may reach a URL, whoever calls.
-      const check = checkTrackingNumber("any", number);
-      if (!check.ok)
-        throw new LocalTrouble("IMPOSSIBLE_NUMBER", `${name} was not asked: ${check.rule}.`);
-      const { response, token } = await ask(number, lookupCalls, signal);
-      const secrets = [...Object.values(credentials), ...(token === null ? [] : [token])];
-      body = evidenceOf(response.body, secrets);
-      const tracking = readAnswer(adapter, response, number);
-      return { kind: "found", tracking, ...end() };
+      const request = adapter.register?.(subject);
+      if (request === undefined) throw new Error(`${adapter.code} cannot register parcels`);
+      const { response } = await ask("register", request, calls, signal);
+      return (
+        refusalIn(adapter, response) ??
+        new NotFound("REGISTERED", `${name} has just been told of this parcel.`)
+      );
     } catch (cause) {
-      const error = isLookupError(cause)
-        ? cause
-        : new LocalTrouble("CLIENT_BUG", `Asking ${name} failed in our own code.`, { cause });
-      return { kind: "failed", error, ...end() };
+      return toLookupError(cause);
     }
   }
 
-  return { code: adapter.code, lookUp, close: http.close };
+  function toLookupError(cause: unknown): LookupError {
+    if (isLookupError(cause)) return cause;
+    return new LocalTrouble("CLIENT_BUG", `Asking ${name} failed in our own code.`, { cause });
+  }
+
+  async function lookUpMany(
+    asked: readonly LookupSubject[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<readonly LookupResult[]> {
+    const calls: CarrierCall[] = [];
+    let body: string | null = null;
+    let ends: (Tracking | LookupError)[];
+    try {
+      if (signal?.aborted)
+        throw new LocalTrouble("ABORTED", `${name} was not asked: we are stopping.`);
+      const subjects = asked.map(refuseImpossible);
+      const { response, token } = await ask("lookup", adapter.request(subjects), calls, signal);
+      const secrets = [...Object.values(credentials), ...(token === null ? [] : [token])];
+      body = evidenceOf(response.body, secrets);
+      ends = [];
+      for (const subject of subjects) {
+        const end = endOf(response, subject);
+        ends.push(end instanceof NotRegistered ? await register(subject, calls, signal) : end);
+      }
+    } catch (cause) {
+      const error = toLookupError(cause);
+      ends = asked.map(() => error);
+    }
+    return ends.map((end, i) => {
+      // One request for all: it is told once, with the first. So is a token, fetched for whoever came.
+      const told = { calls: i === 0 ? [...tokenCalls.splice(0), ...calls] : [], body };
+      return end instanceof Error
+        ? { kind: "failed", error: end, ...told }
+        : { kind: "found", tracking: end, ...told };
+    });
+  }
+
+  function endOf(response: CarrierResponse, subject: LookupSubject): Tracking | LookupError {
+    try {
+      return readAnswer(adapter, response, subject);
+    } catch (cause) {
+      return toLookupError(cause);
+    }
+  }
+
+  async function lookUp(
+    trackingNumber: string,
+    options: { readonly carrierCode?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<LookupResult> {
+    const carrierCode = options.carrierCode ?? adapter.code;
+    const [result] = await lookUpMany([{ trackingNumber, carrierCode }], options);
+    return result as LookupResult;
+  }
+
+  return {
+    code: adapter.code,
+    batchSize: adapter.batchSize ?? 1,
+    lookUp,
+    lookUpMany,
+    close: http.close,
+  };
 }

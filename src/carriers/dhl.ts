@@ -69,13 +69,13 @@ export const dhl: CarrierAdapter<z.output<typeof reply>> = {
     kind: "header",
     headers: ({ API_KEY }) => ({ "DHL-API-Key": API_KEY?.reveal() ?? "" }),
   },
-  request: (trackingNumber) => ({
+  request: ([subject]) => ({
     method: "GET",
-    path: `/shipments?trackingNumber=${encodeURIComponent(trackingNumber)}&language=en`,
+    path: `/shipments?trackingNumber=${encodeURIComponent(subject?.trackingNumber ?? "")}&language=en`,
   }),
   reply,
   stages,
-  parse({ shipments }, trackingNumber) {
+  parse({ shipments }, { trackingNumber }) {
     if (shipments.length === 0)
       throw new NotFound("NO_SHIPMENT", "DHL knows no shipment with this number.");
     const { chosen, warnings } = chooseByNumber(shipments, trackingNumber, numbersOf);

@@ -10,7 +10,8 @@ import {
   Rejected,
   Unavailable,
 } from "../errors.ts";
-import type { CarrierAdapter, CarrierResponse, Tracking } from "./carrier.ts";
+import type { CarrierAdapter, CarrierResponse, LookupSubject, Tracking } from "./carrier.ts";
+import { readXml } from "./readXml.ts";
 import { readRetryAfter } from "./retryAfter.ts";
 
 /**
@@ -21,17 +22,19 @@ import { readRetryAfter } from "./retryAfter.ts";
 export function readAnswer<Reply>(
   adapter: CarrierAdapter<Reply>,
   response: CarrierResponse,
-  trackingNumber: string,
+  subject: LookupSubject,
 ): Tracking {
   try {
-    const { body, error } = decodeJson(response.body);
+    const { body, error } = decode(adapter, response.body);
     const carrierCode = adapter.errorCode?.(body) ?? null;
     if (!isSuccess(response) || carrierCode !== null)
       throw failureOf(adapter, response, carrierCode);
     if (error !== null)
-      throw new Malformed("NOT_JSON", `${adapter.name} answered with something that is not JSON.`, {
-        cause: error,
-      });
+      throw new Malformed(
+        adapter.format === "xml" ? "NOT_XML" : "NOT_JSON",
+        `${adapter.name} answered with something that is not ${adapter.format === "xml" ? "XML" : "JSON"}.`,
+        { cause: error },
+      );
     const parsed = adapter.reply.safeParse(body);
     if (!parsed.success) {
       const where = parsed.error.issues[0]?.path.join(".") || "the whole";
@@ -41,11 +44,18 @@ export function readAnswer<Reply>(
         { cause: parsed.error },
       );
     }
-    return adapter.parse(parsed.data, trackingNumber);
+    return adapter.parse(parsed.data, subject);
   } catch (cause) {
     if (isLookupError(cause)) throw cause;
     throw new Malformed("PARSE_BUG", `${adapter.name}'s answer made our reader fail.`, { cause });
   }
+}
+
+/** Why an answer that is not about a parcel (a registration) is a refusal; null where it is none. */
+export function refusalIn(adapter: CarrierAdapter, response: CarrierResponse): LookupError | null {
+  const carrierCode = adapter.errorCode?.(decode(adapter, response.body).body) ?? null;
+  if (isSuccess(response) && carrierCode === null) return null;
+  return failureOf(adapter, response, carrierCode);
 }
 
 type Named = Pick<CarrierAdapter, "code" | "name" | "credentials" | "outcomes">;
@@ -66,7 +76,15 @@ function failureOf(
  * every 4xx but 429 says that our credentials or our base URL are wrong.
  */
 export function tokenFailure(adapter: CarrierAdapter, response: CarrierResponse): LookupError {
-  const carrierCode = adapter.errorCode?.(decodeJson(response.body).body) ?? null;
+  const carrierCode = adapter.errorCode?.(decode(adapter, response.body).body) ?? null;
+  const throttle =
+    adapter.authentication.kind === "oauth2" ? adapter.authentication.throttle : undefined;
+  if (throttle?.statuses.includes(response.status))
+    return new RateLimited(
+      `TOKEN_HTTP_${response.status}`,
+      `${adapter.name}'s token service asks us to slow down (HTTP ${response.status}).`,
+      { retryAt: new Date(response.receivedAt.getTime() + throttle.waitMs) },
+    );
   const outcome = outcomeOf(response.status);
   return failure(adapter, response, outcome === "not_found" ? "rejected" : outcome, carrierCode);
 }
@@ -136,9 +154,12 @@ const SENTENCES: Record<LookupFailure, (adapter: Named) => string> = {
   local: ({ name }) => `${name} could not be asked`,
 };
 
-function decodeJson(text: string): { readonly body: unknown; readonly error: unknown } {
+function decode(
+  { format }: Pick<CarrierAdapter, "format">,
+  text: string,
+): { readonly body: unknown; readonly error: unknown } {
   try {
-    return { body: JSON.parse(text), error: null };
+    return { body: format === "xml" ? readXml(text) : JSON.parse(text), error: null };
   } catch (error) {
     return { body: undefined, error };
   }

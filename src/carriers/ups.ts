@@ -122,10 +122,10 @@ export const ups: CarrierAdapter<z.output<typeof reply>> = {
       body: "grant_type=client_credentials",
     }),
   },
-  request: (trackingNumber) => ({
+  request: ([subject]) => ({
     method: "GET",
     // Signature images stay at UPS: nobody here needs them, and they are personal.
-    path: `/track/v1/details/${encodeURIComponent(trackingNumber)}?locale=en_US&returnSignature=false`,
+    path: `/track/v1/details/${encodeURIComponent(subject?.trackingNumber ?? "")}?locale=en_US&returnSignature=false`,
     headers: { transId: randomUUID(), transactionSrc: "bookpost" },
   }),
   reply,
@@ -140,7 +140,7 @@ export const ups: CarrierAdapter<z.output<typeof reply>> = {
   },
   // TW0001 comes with a 200; 10429 is the throttle whatever the HTTP status.
   outcomes: { TW0001: "not_found", "10429": "rate_limited" },
-  parse({ trackResponse }, trackingNumber) {
+  parse({ trackResponse }, { trackingNumber }) {
     const parcels = trackResponse.shipment.flatMap((shipment) => shipment.package);
     if (parcels.length === 0)
       throw new Malformed("NO_PACKAGE", "UPS answered without a package and without a warning.");

@@ -22,7 +22,7 @@ export const faultSchema = z.strictObject({
   mode: z.enum(FAULT_MODES),
   /** Which requests go wrong: those that fit all that is said here. */
   api: z.string().optional(),
-  kind: z.enum(["token", "lookup"]).optional(),
+  kind: z.enum(["token", "lookup", "register"]).optional(),
   number: z.string().optional(),
   /** For the next so many requests; without it until cleared. */
   times: z.int().min(1).default(Number.MAX_SAFE_INTEGER),

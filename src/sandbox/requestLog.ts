@@ -9,8 +9,10 @@ export interface LogEntry {
   readonly monotonic: number;
   readonly api: string;
   /** "trap": the target of our own redirects, where nobody should ever come. */
-  readonly kind: "token" | "lookup" | "trap";
+  readonly kind: "token" | "lookup" | "register" | "trap";
   readonly number: string | null;
+  /** Where the API takes many numbers at once: all that were asked about. */
+  readonly numbers?: readonly string[];
   /** How many requests of this API were under way at arrival, this one included. */
   readonly concurrent: number;
   /** The HTTP status given; null while, or because, there is none. */
@@ -29,7 +31,10 @@ export function createRequestLog(file: string | undefined) {
   return {
     entries,
     /** Adds an entry that follows `response` until its end, however it ends. */
-    record(request: Pick<LogEntry, "api" | "kind" | "number">, response: ServerResponse): void {
+    record(
+      request: Pick<LogEntry, "api" | "kind" | "number" | "numbers">,
+      response: ServerResponse,
+    ): void {
       const { api } = request;
       const { socket } = response;
       const bytesBefore = socket?.bytesWritten ?? 0;

@@ -12,7 +12,7 @@ import { createScenarios, type Scenario } from "./scenario.ts";
 import { send } from "./send.ts";
 import { createTokens } from "./tokens.ts";
 import { ups } from "./ups.ts";
-import type { Wire, WireRequest } from "./wire.ts";
+import type { Route, Wire, WireRequest } from "./wire.ts";
 
 const WIRES: readonly Wire[] = [ups, dhl];
 
@@ -74,13 +74,14 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
 
   async function answer(
     wire: Wire,
-    route: NonNullable<ReturnType<Wire["route"]>>,
+    route: Route,
     request: WireRequest,
     response: ServerResponse,
   ): Promise<void> {
     const { api, error } = wire;
     log.record({ api, ...route }, response);
-    const reply = wire.answer(request, { number: route.number, show: scenarios.show, tokens });
+    const { number, numbers = number === null ? [] : [number] } = route;
+    const reply = wire.answer(request, { number, numbers, show: scenarios.show, tokens });
     const fault = faults.take({ api, ...route });
     if (fault === null) return send(response, reply);
     await commitFault({ response, reply, fault, error, trap: `${origin}/_sandbox/trap` });

@@ -10,6 +10,15 @@ export interface WireRequest {
   readonly body: string;
 }
 
+/** What a request is after. */
+export interface Route {
+  readonly kind: "token" | "lookup" | "register";
+  /** The first number, by which faults find the request. */
+  readonly number: string | null;
+  /** Where the API takes many numbers at once: all of them. */
+  readonly numbers?: readonly string[];
+}
+
 export interface WireReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -25,14 +34,14 @@ export interface Wire {
   /** By suffix of the environment variable; whoever shows these is let in. */
   readonly credentials: Readonly<Record<string, string>>;
   /** What a request is after; null where it is for another API. */
-  route(
-    request: WireRequest,
-  ): { readonly kind: "token" | "lookup"; readonly number: string | null } | null;
+  route(request: WireRequest): Route | null;
   /** The right answer to a request that `route` took. */
   answer(
     request: WireRequest,
     context: {
       readonly number: string | null;
+      /** All numbers that were asked about; more than one only where the API takes many. */
+      readonly numbers: readonly string[];
       readonly show: (number: string) => VisibleParcel | null;
       readonly tokens: Tokens;
     },

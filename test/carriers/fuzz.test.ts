@@ -12,7 +12,8 @@ const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 function read(adapter: CarrierAdapter, body: string, status = 200): Tracking | LookupError {
   try {
     const receivedAt = new Date("2025-09-01T12:00:00Z");
-    return readAnswer(adapter, { status, headers: {}, body, receivedAt }, "00340434161094042557");
+    const subject = { trackingNumber: "00340434161094042557", carrierCode: adapter.code };
+    return readAnswer(adapter, { status, headers: {}, body, receivedAt }, subject);
   } catch (error) {
     if (isLookupError(error)) return error;
     throw error;

@@ -1,10 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { z } from "zod";
-import type { CarrierResponse } from "../../src/carriers/carrier.ts";
+import type { CarrierResponse, LookupSubject } from "../../src/carriers/carrier.ts";
 
 const fixtureSchema = z.strictObject({
   about: z.string(),
   number: z.string(),
+  /** Who carries it, where the API answers for many. */
+  carrier: z.string().optional(),
   reply: z.strictObject({
     status: z.int(),
     headers: z.record(z.string(), z.string()),
@@ -17,6 +19,7 @@ const fixtureSchema = z.strictObject({
 export type Fixture = z.output<typeof fixtureSchema> & {
   readonly situation: string;
   readonly response: CarrierResponse;
+  readonly subject: LookupSubject;
 };
 
 /** The instant at which every fixture's answer "came in"; waits are counted from it. */
@@ -28,10 +31,12 @@ export function readFixtures(code: string): Fixture[] {
   return readdirSync(folder).map((file) => {
     const fixture = fixtureSchema.parse(JSON.parse(readFileSync(new URL(file, folder), "utf8")));
     const { status, headers, body } = fixture.reply;
+    const { number: trackingNumber, carrier: carrierCode = code } = fixture;
     const text = typeof body === "string" ? body : JSON.stringify(body);
     return {
       ...fixture,
       situation: file.replace(/\.json$/, ""),
+      subject: { trackingNumber, carrierCode },
       response: { status, headers, body: text, receivedAt: RECEIVED_AT },
     };
   });

@@ -19,7 +19,7 @@ function answer(adapter: CarrierAdapter, status: number, body: unknown, number: 
   return readAnswer(
     adapter,
     { status, headers: {}, body: text, receivedAt: new Date("2025-09-01T12:00:00Z") },
-    number,
+    { trackingNumber: number, carrierCode: adapter.code },
   );
 }
 

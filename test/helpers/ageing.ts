@@ -2,11 +2,16 @@ import type { Queryable } from "../../src/db/withTransaction.ts";
 
 // Time passes in tests by moving stored times back, never by waiting.
 
-/** The parcel is due, whatever was planned. */
+/** The parcels are due, whatever was planned. Locked in their one order, for tests with many connections. */
 export async function makeDue(db: Queryable, ...parcelIds: readonly string[]): Promise<void> {
   await db.query(
-    `update bookpost_private.checks set next_check_at = clock_timestamp() - interval '1 second'
-     where parcel_id = any ($1) and next_check_at is not null`,
+    `with held as (
+       select parcel_id from bookpost_private.checks
+       where parcel_id = any ($1) and next_check_at is not null
+       order by parcel_id for no key update
+     )
+     update bookpost_private.checks c set next_check_at = clock_timestamp() - interval '1 second'
+     from held where held.parcel_id = c.parcel_id`,
     [parcelIds],
   );
 }

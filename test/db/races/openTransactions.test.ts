@@ -4,14 +4,12 @@ import { acquireLookups } from "../../../src/sql/acquireLookups.ts";
 import { dispatch } from "../../../src/sql/dispatch.ts";
 import { recordLookups } from "../../../src/sql/recordLookups.ts";
 import { sweep } from "../../../src/sql/sweep.ts";
-import { recordSafely } from "../../../src/tracking/recordSafely.ts";
 import { ageBeat, ageLease } from "../../helpers/ageing.ts";
 import { testThatAllIsQuiet } from "../../helpers/allIsQuiet.ts";
 import { jobsOf } from "../../helpers/jobsOf.ts";
 import { permitFor } from "../../helpers/lookUp.ts";
 import { beatFor, makeApi } from "../../helpers/makeApi.ts";
 import { openClient } from "../../helpers/openClient.ts";
-import { refusalOf } from "../../helpers/refusal.ts";
 import { found } from "../../helpers/reports.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 import { trackBook } from "../../helpers/trackBook.ts";
@@ -105,22 +103,6 @@ test("an app's open transaction on one parcel does not hold up the recording of 
   await app.query("rollback");
   // Nothing of it was written, so it can be sent again.
   expect(await recordLookups(us, [found(a)], "worker")).toMatchObject([{ outcome: "updated" }]);
-});
-
-// The relation and the book are rows that the recording writes and points to.
-test.fails("nor does one that has deleted a book and not committed", async () => {
-  const { code } = await makeApi(db.pool);
-  const held = await trackBook(db.pool, code);
-  const free = await trackBook(db.pool, code);
-  const a = await permitFor(db.pool, held.parcelId);
-  const b = await permitFor(db.pool, free.parcelId);
-  const { app, us } = await openApp("delete from bookpost.books where id = $1", [held.bookId]);
-  try {
-    expect(await refusalOf(recordSafely(us, [found(a), found(b)], "worker"))).toBeNull();
-  } finally {
-    await app.query("rollback");
-    await recordLookups(us, [found(a), found(b)], "worker");
-  }
 });
 
 test("a dead worker's lookup that could not be freed because its parcel was held is freed by the next sweep", async () => {

@@ -46,9 +46,13 @@ test("one answer moves the status, keeps the scans, writes ledger, calls and evi
     ],
     api.workerId,
   );
-  expect(recorded).toEqual([
-    { lookupId, parcelId, outcome: "updated", status: "delivered", previousStatus: "pending" },
-  ]);
+  expect(recorded).toHaveLength(1);
+  expect(recorded[0]).toMatchObject({
+    lookupId,
+    outcome: "updated",
+    status: "delivered",
+    previousStatus: "pending",
+  });
   expect(await parcelOf(client, parcelId)).toMatchObject({
     status: "delivered",
     status_version: 1,
@@ -239,11 +243,8 @@ describe("what the report may not say", () => {
       worker_id: "mallory",
       is_probe: true,
     };
-    const recorded = await lookUp(client, parcelId, (id) => ({
-      ...found(id, { events: DELIVERED }),
-      ...forged,
-    }));
-    expect(recorded?.parcelId).toBe(parcelId);
+    await lookUp(client, parcelId, (id) => ({ ...found(id, { events: DELIVERED }), ...forged }));
+    expect((await parcelOf(client, parcelId)).status).toBe("delivered");
     expect((await parcelOf(client, other.parcelId)).status).toBe("pending");
     expect(
       await one(client, "select api_code, generation, worker_id from bookpost_private.lookups"),
@@ -308,6 +309,31 @@ describe("a report that the database cannot take leaves nothing, of itself or of
     expect(await tableDigests(client)).toEqual(before);
   });
 });
+
+test.each([
+  "bookpost_private.carrier_answers",
+  "bookpost.notifications",
+  "bookpost_private.lookups",
+])(
+  "a recording that breaks at %s leaves nothing of any step, and its permit lives",
+  async (table) => {
+    const { client, api, parcelId } = await oneParcel();
+    const lookupId = await permitFor(client, parcelId, api.workerId);
+    await client.query(`
+      create function pg_temp.break() returns trigger language plpgsql as $$ begin raise exception 'broken'; end $$;
+      create trigger broken before insert on ${table} for each row execute function pg_temp.break()`);
+    const before = await tableDigests(client);
+    await client.query("savepoint batch");
+    const reports = [found(lookupId, { events: DELIVERED })];
+    expect(await refusalOf(recordLookups(client, reports, api.workerId))).toMatchObject({
+      message: "broken",
+    });
+    await client.query("rollback to savepoint batch");
+    expect(await tableDigests(client)).toEqual(before);
+    await client.query(`drop trigger broken on ${table}`);
+    expect(await recordLookups(client, reports, api.workerId)).toHaveLength(1);
+  },
+);
 
 describe("very large answers", () => {
   test("2,000 scans and 64 KB of evidence are taken", async () => {

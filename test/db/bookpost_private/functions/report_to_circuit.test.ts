@@ -400,6 +400,40 @@ describe("half open", () => {
   });
 });
 
+describe("closed again", () => {
+  /** An early lookup of each of two parcels, from before the opening; then open, probed and closed. */
+  async function closedAgain() {
+    const made = await oneParcel();
+    const { client, api, parcelId, age, succeed } = made;
+    const early: string[] = [];
+    for (let i = 0; i < 2; i++)
+      early.push(await permitFor(client, (await trackBook(client, api.code)).parcelId));
+    await open(client, parcelId);
+    await age("31 minutes");
+    await succeed();
+    return { ...made, early };
+  }
+
+  test("failures of lookups from before the opening are not counted", async () => {
+    const { client, early, circuit } = await closedAgain();
+    const before = await circuit();
+    await recordLookups(
+      client,
+      early.map((id) => failed(id, "unavailable")),
+      "worker",
+    );
+    expect(await circuit()).toEqual(before);
+  });
+
+  test("an answer to a lookup from before the opening does not end a row of failures", async () => {
+    const { client, early, fail, circuit } = await closedAgain();
+    await fail();
+    await fail();
+    await recordLookups(client, [found(early[0] ?? "")], "worker");
+    expect((await circuit()).consecutive_failures).toBe(2);
+  });
+});
+
 test("every transition raises the generation by one and is logged under it", async () => {
   const { client, parcelId, age, circuit, transitions, fail, succeed } = await oneParcel();
   await open(client, parcelId);
