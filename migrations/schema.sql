@@ -51,6 +51,7 @@ grant delete, insert, select, update on bookpost.books to bookpost_worker;
 create table bookpost.carrier_apis (
   code text not null,
   name text not null,
+  batch_size integer default 1 not null,
   calls_in_flight integer default 10 not null,
   calls_per_window integer,
   call_window interval,
@@ -65,7 +66,7 @@ create table bookpost.carrier_apis (
   constraint carrier_apis_code_is_lower_snake CHECK (((code COLLATE "C") ~ '^[a-z][a-z0-9_]{1,30}$'::text)),
   constraint carrier_apis_day_time_zone_is_known CHECK ((('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE day_time_zone) IS NOT NULL)),
   constraint carrier_apis_intervals_are_positive CHECK (((min_check_interval >= '00:00:00'::interval) AND (cooldown > '00:00:00'::interval) AND (max_cooldown >= cooldown) AND (lease_duration > '00:00:00'::interval))),
-  constraint carrier_apis_limits_are_positive CHECK (((calls_in_flight > 0) AND (calls_per_window > 0) AND (call_window > '00:00:00'::interval) AND (calls_per_day > 0) AND (failure_threshold > 0))),
+  constraint carrier_apis_limits_are_positive CHECK ((((batch_size >= 1) AND (batch_size <= 100)) AND (calls_in_flight > 0) AND (calls_per_window > 0) AND (call_window > '00:00:00'::interval) AND (calls_per_day > 0) AND (failure_threshold > 0))),
   constraint carrier_apis_rate_has_count_and_window CHECK (((calls_per_window IS NULL) = (call_window IS NULL)))
 );
 alter table bookpost.carrier_apis enable row level security;
@@ -76,6 +77,7 @@ CREATE TRIGGER _500_insert_companions AFTER INSERT ON bookpost.carrier_apis FOR 
 comment on table bookpost.carrier_apis is 'Whom we ask: one row per adapter, with the limits its owner sets. Mostly a carrier''s own API; an aggregator can answer for many carriers.';
 comment on column bookpost.carrier_apis.code is 'The adapter''s name, and the prefix of its environment variables.';
 comment on column bookpost.carrier_apis.name is 'In the words of its owner.';
+comment on column bookpost.carrier_apis.batch_size is 'How many numbers one request may ask about; the adapter''s own number.';
 comment on column bookpost.carrier_apis.calls_in_flight is 'Requests under way at once, over all processes. 10 unless the carrier says less.';
 comment on column bookpost.carrier_apis.calls_per_window is 'At most this many requests in any call_window; null: not limited.';
 comment on column bookpost.carrier_apis.call_window is 'The length of time that calls_per_window counts in.';
@@ -154,6 +156,7 @@ alter table bookpost.carriers enable row level security;
 alter table bookpost.carriers force row level security;
 create policy everyone_reads on bookpost.carriers for select to public using (true);
 create policy worker_does_all on bookpost.carriers for all to bookpost_worker using (true) with check (true);
+CREATE TRIGGER _500_move_checks AFTER UPDATE OF api_code ON bookpost.carriers FOR EACH ROW WHEN ((old.api_code IS DISTINCT FROM new.api_code)) EXECUTE FUNCTION bookpost_private.tg_carriers__move_checks();
 comment on table bookpost.carriers is 'Who carries parcels.';
 comment on column bookpost.carriers.code is 'What a parcel names it by.';
 comment on column bookpost.carriers.name is 'As people know it.';
@@ -437,6 +440,73 @@ grant execute on function bookpost.current_user_id() to bookpost_member;
 grant execute on function bookpost.current_user_id() to bookpost_operator;
 grant execute on function bookpost.current_user_id() to bookpost_visitor;
 grant execute on function bookpost.current_user_id() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.mark_book(book uuid, status text, reason text)
+ RETURNS bookpost.books
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_book bookpost.books;
+  v_parcel_id uuid;
+  v_parcel bookpost.parcels;
+  v_now timestamptz := clock_timestamp();
+  v_new record;
+begin
+  select b.* into v_book from bookpost.books b where b.id = mark_book.book;
+  if not found then
+    raise exception 'There is no book %.', mark_book.book using errcode = 'BP404';
+  end if;
+  if coalesce(mark_book.status, '') not in (select s.status from bookpost.parcel_statuses s where s.status not in ('pending', 'unknown')) then
+    raise exception 'A book can''t be marked "%".', coalesce(mark_book.status, '') using errcode = 'BP400', hint = (
+      select 'Known: ' || string_agg(s.status, ', ' order by s.position)
+      from bookpost.parcel_statuses s where s.status not in ('pending', 'unknown')
+    );
+  end if;
+  if coalesce(mark_book.reason, '') !~ '[^[:space:]]' or length(mark_book.reason) > 500 then
+    raise exception 'Who marks a book says why, in at most 500 characters.' using errcode = 'BP400';
+  end if;
+  v_parcel_id := bookpost_private.current_parcel(mark_book.book);
+  -- Waits for a lookup that is being recorded; what is marked is newer.
+  perform 1 from bookpost_private.checks c where c.parcel_id = v_parcel_id for no key update;
+  select p.* into v_parcel from bookpost.parcels p where p.id = v_parcel_id;
+  if not found then
+    raise exception 'The book "%" is in no parcel.', v_book.title using errcode = 'BP400', hint = 'Track it first.';
+  end if;
+  if v_parcel.closed_at is not null then
+    raise exception 'The book "%" is no longer tracked.', v_book.title using errcode = 'BP400', hint = 'Refresh it or track it again first.';
+  end if;
+
+  -- A scan like any other, so that the status stays a function of the scans: a newer one of the carrier's goes before it.
+  insert into bookpost.tracking_events
+    (parcel_id, identity, occurred_at, local_time, time_zone, raw_time, status, raw_code, description, sort_at, sort_rank)
+  values (
+    v_parcel_id, 'by_hand:' || gen_random_uuid(), v_now, v_now at time zone 'UTC', 'UTC', v_now::text, mark_book.status, 'by_hand',
+    mark_book.reason, v_now, 0
+  );
+  select f.* into strict v_new
+  from bookpost_private.fold_status(v_parcel_id, v_parcel.is_return, null, v_parcel.status) f;
+  update bookpost.parcels p set
+    status = v_new.status,
+    status_version = p.status_version + (p.status <> v_new.status)::integer,
+    status_changed_at = case when p.status <> v_new.status then v_now else p.status_changed_at end,
+    reason_code = v_new.reason_code,
+    is_action_required = v_new.is_action_required,
+    delivered_at = v_new.delivered_at,
+    delivered_local_time = v_new.delivered_local_time,
+    delivered_time_zone = v_new.delivered_time_zone
+  where p.id = v_parcel_id;
+  if v_new.status <> v_parcel.status then
+    perform bookpost_private.notify_owners(array[v_parcel_id]);
+  end if;
+  perform bookpost_private.close_finished_parcels(array[v_parcel_id]);
+  return v_book;
+end;
+$function$;
+comment on function bookpost.mark_book(uuid,text,text) is 'A person says where a book is: for parcels of carriers that nobody can be asked about, or when the carrier is wrong. Kept as a scan (raw code by_hand) with the reason; owners are told as of any other. Raises BP404 for an unknown book, BP400 for what makes no sense.';
+grant execute on function bookpost.mark_book(uuid,text,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.normalize_tracking_number(tracking_number text)
  RETURNS text
@@ -735,7 +805,7 @@ create view bookpost_ops.circuits with (security_invoker=true) as
    FROM bookpost.carrier_circuits c
      JOIN bookpost.carrier_apis a ON a.code = c.api_code
      JOIN bookpost_private.budgets b ON b.api_code = c.api_code
-     CROSS JOIN LATERAL bookpost_private.gate(c.api_code) g(allowance, reason, until, spacing, next_call_at)
+     CROSS JOIN LATERAL bookpost_private.gate(c.api_code) g(allowance, reason, until, spacing, next_call_at, batch_size)
      LEFT JOIN LATERAL ( SELECT x.reason,
             x.occurred_at
            FROM bookpost_private.circuit_transitions x
@@ -850,7 +920,7 @@ create view bookpost_ops.why with (security_invoker=true) as
             x.reason,
             x.until
            FROM bookpost.carrier_apis a
-             CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, reason, until, spacing, next_call_at)) g ON g.code = c.api_code
+             CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, reason, until, spacing, next_call_at, batch_size)) g ON g.code = c.api_code
      LEFT JOIN LATERAL ( SELECT string_agg(b.title, ', '::text ORDER BY b.title) AS titles
            FROM bookpost.parcel_books pb
              JOIN bookpost.books b ON b.id = pb.book_id
@@ -885,6 +955,7 @@ create type bookpost_private.lookup_report as (
   tracking_url text,
   events jsonb,
   parcel_id uuid,
+  batch_id uuid,
   api_code text,
   generation integer,
   is_probe boolean,
@@ -1013,6 +1084,7 @@ grant delete, insert, select, update on bookpost_private.forsaken_parcels to boo
 create table bookpost_private.leases (
   parcel_id uuid not null,
   lookup_id uuid not null,
+  batch_id uuid not null,
   api_code text not null,
   generation integer not null,
   is_probe boolean not null,
@@ -1030,6 +1102,7 @@ alter table bookpost_private.leases enable row level security;
 alter table bookpost_private.leases force row level security;
 create policy worker_does_all on bookpost_private.leases for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.leases is 'The lookups under way: one per parcel. Recording deletes the lease, which is how a late answer is recognised.';
+comment on column bookpost_private.leases.batch_id is 'Lookups that share one request, where the API takes many numbers at once.';
 grant delete, insert, select, update on bookpost_private.leases to bookpost_worker;
 
 create table bookpost_private.lookup_outcomes (
@@ -1103,7 +1176,7 @@ comment on column bookpost_private.workers.stale_results is 'Answers that came a
 grant delete, insert, select, update on bookpost_private.workers to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.acquire_lookups(parcel_ids uuid[], worker_id text)
- RETURNS TABLE(parcel_id uuid, verdict text, retry_at timestamp with time zone, lookup_id uuid, api_code text, carrier_code text, tracking_number text, is_probe boolean, wait_ms integer, use_within_ms integer)
+ RETURNS TABLE(parcel_id uuid, verdict text, retry_at timestamp with time zone, lookup_id uuid, batch_id uuid, api_code text, carrier_code text, tracking_number text, is_probe boolean, wait_ms integer, use_within_ms integer)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
@@ -1119,10 +1192,13 @@ declare
   v_now timestamptz;
   v_day date;
   v_grant integer;
+  v_calls integer;
   v_generation integer;
   v_probe_id uuid;
   v_call_at timestamptz;
   v_in_flight integer;
+  v_batch_id uuid;
+  v_room integer;
   v_refusal text;
   v_until timestamptz;
   -- Chosen: a permit may lie this far in the future; longer and the job would hold its slot for nothing.
@@ -1178,7 +1254,9 @@ begin
     select * into strict v_gate from bookpost_private.gate(v_code) g;
     select array_agg(k.parcel_id order by v_circuit.state <> 'closed' and k.failure_count > 0, k.next_check_at, k.parcel_id) into v_ready
     from bookpost_private.checks k where k.parcel_id = any (v_locked) and k.api_code = v_code;
-    select count(*) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
+    select count(distinct l.batch_id) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
+    v_batch_id := null;
+    v_room := 0;
 
     v_day := (v_now at time zone v_api.day_time_zone)::date;
     if v_budget.day <> v_day then
@@ -1186,6 +1264,7 @@ begin
       v_budget.day_calls := 0;
     end if;
     v_grant := 0;
+    v_calls := 0;
     v_generation := v_circuit.generation;
     v_probe_id := null;
     v_refusal := null;
@@ -1205,24 +1284,28 @@ begin
       parcel_id := v_ready[i];
       api_code := v_code;
       lookup_id := null;
+      batch_id := null;
       carrier_code := null;
       tracking_number := null;
       is_probe := false;
       wait_ms := null;
       use_within_ms := null;
-      v_call_at := greatest(v_now, v_budget.next_call_at);
+      -- One that shares the request before it costs nothing more.
+      if v_room = 0 then
+        v_call_at := greatest(v_now, v_budget.next_call_at);
+      end if;
 
       if v_refusal is null and v_probe_id is not null and v_grant = 1 then
         v_refusal := 'circuit_half_open';
         v_until := v_now + v_api.lease_duration;
-      elsif v_refusal is null and v_in_flight + v_grant >= v_api.calls_in_flight then
+      elsif v_refusal is null and v_room = 0 and v_in_flight + v_calls >= v_api.calls_in_flight then
         v_refusal := 'no_budget';
         -- Someone will have come back by then.
         v_until := v_now + interval '1 second';
-      elsif v_refusal is null and v_budget.day_calls >= v_api.calls_per_day then
+      elsif v_refusal is null and v_room = 0 and v_budget.day_calls >= v_api.calls_per_day then
         v_refusal := 'no_budget';
         v_until := ((v_day + 1)::timestamp) at time zone v_api.day_time_zone;
-      elsif v_refusal is null and v_call_at > v_now + v_horizon then
+      elsif v_refusal is null and v_room = 0 and v_call_at > v_now + v_horizon then
         v_refusal := 'no_budget';
         v_until := v_call_at;
       end if;
@@ -1255,19 +1338,26 @@ begin
       lookup_id := coalesce(v_probe_id, gen_random_uuid());
       select p.carrier_code, p.tracking_number into carrier_code, tracking_number
       from bookpost.parcels p where p.id = v_ready[i];
+      if v_room = 0 then
+        v_batch_id := gen_random_uuid();
+        v_room := v_api.batch_size;
+        v_calls := v_calls + 1;
+        v_budget.day_calls := v_budget.day_calls + 1;
+        if v_gate.spacing > '0' then
+          v_budget.next_call_at := v_call_at + v_gate.spacing;
+        end if;
+      end if;
+      v_room := v_room - 1;
+      batch_id := v_batch_id;
       insert into bookpost_private.leases
-        (parcel_id, lookup_id, api_code, generation, is_probe, worker_id, started_at, lease_until)
+        (parcel_id, lookup_id, batch_id, api_code, generation, is_probe, worker_id, started_at, lease_until)
       values (
-        v_ready[i], lookup_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
+        v_ready[i], lookup_id, v_batch_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
         v_now, v_call_at + v_api.lease_duration
       );
       wait_ms := greatest(0, ceil(extract(epoch from v_call_at - v_now) * 1000))::integer;
       use_within_ms := (extract(epoch from coalesce(bookpost_private.call_slack(v_api.call_window), v_api.lease_duration / 2)) * 1000)::integer;
       v_grant := v_grant + 1;
-      v_budget.day_calls := v_budget.day_calls + 1;
-      if v_gate.spacing > '0' then
-        v_budget.next_call_at := v_call_at + v_gate.spacing;
-      end if;
       return next;
     end loop;
 
@@ -1279,7 +1369,7 @@ begin
   end loop;
 end;
 $function$;
-comment on function bookpost_private.acquire_lookups(uuid[],text) is 'For each parcel a permit (with the lookup''s id, when to call and within how long) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. Does not commit; commit before calling the carrier.';
+comment on function bookpost_private.acquire_lookups(uuid[],text) is 'For each parcel a permit (with the lookup''s id, when to call and within how long, and the batch: those with one batch_id share one request) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. Does not commit; commit before calling the carrier.';
 grant execute on function bookpost_private.acquire_lookups(uuid[],text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.beat(worker_id text, host_name text, process_id integer, api_fingerprints jsonb)
@@ -1543,7 +1633,7 @@ begin
         (
           select array_agg((
             'track_book', json_build_object('parcelId', c.parcel_id), null,
-            v_gate.next_call_at + v_gate.spacing * (c.place - 1), 3, 'parcel:' || c.parcel_id, null, null
+            v_gate.next_call_at + v_gate.spacing * ((c.place - 1) / v_gate.batch_size), 3, 'parcel:' || c.parcel_id, null, null
           )::graphile_worker.job_spec order by c.place)
           from chosen c
         )
@@ -1676,7 +1766,7 @@ comment on function bookpost_private.force_circuit(text,text,text,text,interval)
 grant execute on function bookpost_private.force_circuit(text,text,text,text,interval) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.gate(api_code text)
- RETURNS TABLE(allowance integer, reason text, until timestamp with time zone, spacing interval, next_call_at timestamp with time zone)
+ RETURNS TABLE(allowance integer, reason text, until timestamp with time zone, spacing interval, next_call_at timestamp with time zone, batch_size integer)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1694,6 +1784,7 @@ begin
 
   spacing := coalesce((v_api.call_window + bookpost_private.call_slack(v_api.call_window)) / v_api.calls_per_window, interval '0');
   next_call_at := greatest(v_now, v_budget.next_call_at);
+  batch_size := v_api.batch_size;
   allowance := 0;
   v_day_start := date_trunc('day', v_now at time zone v_api.day_time_zone);
 
@@ -1726,8 +1817,10 @@ begin
     allowance := least(
       -- A tick's work at most; the next tick is a minute away.
       100000,
-      v_api.calls_per_day - case when v_budget.day = v_day_start::date then v_budget.day_calls else 0 end,
-      case when spacing > '0' then greatest(1, floor(extract(epoch from interval '1 minute') / extract(epoch from spacing))::integer) end
+      (v_api.calls_per_day - case when v_budget.day = v_day_start::date then v_budget.day_calls else 0 end) * batch_size,
+      case when spacing > '0' then
+        greatest(1, floor(extract(epoch from interval '1 minute') / extract(epoch from spacing))::integer) * batch_size
+      end
     );
   end if;
   return next;
@@ -1893,6 +1986,24 @@ END;
 comment on function bookpost_private.next_check_interval(text,text,integer,integer) is 'How long until the next look, before jitter: by the outcome''s back-off, else by the status''s policy; 0 where only the API''s own gate counts.';
 grant execute on function bookpost_private.next_check_interval(text,text,integer,integer) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.notify_owners(parcel_ids uuid[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO bookpost.notifications (user_id, book_id, parcel_id, status, status_version)  SELECT b.owner_id,
+             b.book_id,
+             p.id,
+             p.status,
+             p.status_version
+            FROM ((bookpost.parcels p
+              JOIN bookpost.parcel_statuses s ON (((s.status = p.status) AND s.is_told)))
+              JOIN bookpost.parcel_books b ON (((b.parcel_id = p.id) AND (b.stopped_at IS NULL))))
+           WHERE (p.id = ANY (notify_owners.parcel_ids)) ON CONFLICT ON CONSTRAINT notifications_one_per_status_version DO NOTHING;
+END;
+comment on function bookpost_private.notify_owners(uuid[]) is 'Writes the notifications of the present status of some parcels, one per owner and book. Does not commit.';
+grant execute on function bookpost_private.notify_owners(uuid[]) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.protect_table(target regclass)
  RETURNS void
  LANGUAGE plpgsql
@@ -1970,6 +2081,7 @@ declare
   v_stale integer;
   v_api record;
   v_previous jsonb;
+  v_changed uuid[];
 begin
   -- In class 22, so that the sender finds the one that is wrong.
   if exists (
@@ -2089,16 +2201,10 @@ begin
       tracking_url = coalesce(t.tracking_url, p.tracking_url)
     from target t
     where p.id = t.parcel_id
-    returning p.id, p.status, p.status_version, t.old_status
+    returning p.id, p.status <> t.old_status as is_new
   )
-  insert into bookpost.notifications (user_id, book_id, parcel_id, status, status_version)
-  select b.owner_id, b.book_id, c.id, c.status, c.status_version
-  from changed c
-  join bookpost.parcel_statuses s on s.status = c.status and s.is_told
-  join bookpost.parcel_books b on b.parcel_id = c.id and b.stopped_at is null
-  where c.status <> c.old_status
-  -- Told already: impossible while versions only grow; if it happens, telling twice is the greater evil.
-  on conflict on constraint notifications_one_per_status_version do nothing;
+  select array_agg(c.id) into v_changed from changed c where c.is_new;
+  perform bookpost_private.notify_owners(v_changed);
 
   update bookpost.parcel_books b set first_synced_at = v_now
   from unnest(v_work) w
@@ -2117,7 +2223,7 @@ begin
     next_check_at = v_now + greatest(
       -- A tenth either way, so that parcels that began together do not stay together.
       n.wait * (0.9 + random() * 0.2),
-      case when n.was_asked and n.outcome <> 'local' and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
+      case when n.outcome <> 'local' and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
       case when n.effect = 'failure' then n.retry_after end
     ),
     -- An end that could be recorded proves that it moves again.
@@ -2130,7 +2236,7 @@ begin
       end as wait
     from (
       select w.parcel_id, w.outcome, w.digest, w.is_api_wide, bookpost_private.retry_after(w.retry_after_ms) as retry_after, p.status, o.circuit_effect as effect,
-        a.min_check_interval, jsonb_array_length(w.calls) > 0 as was_asked,
+        a.min_check_interval,
         left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
         case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
         case
@@ -2153,7 +2259,7 @@ begin
   -- 6. Budgets, only where there is something to write: calls beyond the one the permit paid for, or none at all; waiting; parking.
   for v_api in
     select w.api_code, a.day_time_zone,
-      sum(jsonb_array_length(w.calls) - 1) as extra_calls,
+      sum(jsonb_array_length(w.calls)) - count(distinct w.batch_id) as extra_calls,
       max(case
         when w.outcome = 'rate_limited' then
           -- 1 minute where the carrier named no time (chosen).
@@ -2196,7 +2302,7 @@ begin
     from unnest(v_work) with ordinality w (
       lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
       is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
-      parcel_id, api_code, generation, is_probe, worker_id, started_at, place
+      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, place
     )
     join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
     group by w.api_code
@@ -2253,8 +2359,9 @@ begin
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
 
   for v_lease in
+    -- Not where requests are shared: another lookup of the batch may have sent it.
     select l.api_code, (l.started_at at time zone a.day_time_zone)::date as day, count(*) as released
-    from unnest(v_leases) l join bookpost.carrier_apis a on a.code = l.api_code
+    from unnest(v_leases) l join bookpost.carrier_apis a on a.code = l.api_code and a.batch_size = 1
     group by 1, 2 order by 1, 2
   loop
     update bookpost_private.budgets b set day_calls = greatest(0, b.day_calls - v_lease.released)
@@ -2456,6 +2563,27 @@ begin
 end;
 $function$;
 grant execute on function bookpost_private.tg_carrier_apis__insert_companions() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.tg_carriers__move_checks()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform 1 from bookpost_private.checks c
+  where c.parcel_id in (select p.id from bookpost.parcels p where p.carrier_code = NEW.code and p.closed_at is null)
+  order by c.parcel_id
+  for no key update;
+  update bookpost_private.checks c set
+    api_code = NEW.api_code,
+    next_check_at = case when NEW.api_code is not null and c.pause_reason is distinct from 'quarantined' then clock_timestamp() end,
+    pause_reason = case when NEW.api_code is null then 'no_api' when c.pause_reason = 'quarantined' then 'quarantined' end
+  where c.parcel_id in (select p.id from bookpost.parcels p where p.carrier_code = NEW.code and p.closed_at is null);
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_carriers__move_checks() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.tg_parcel_books__note_forsaken()
  RETURNS trigger

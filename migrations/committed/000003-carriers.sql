@@ -1,5 +1,5 @@
 --! Previous: sha1:0c26fd680ff15e117c7c8d852619337ae7da4ce4
---! Hash: sha1:4114cd02ef45a368ed1a2c317d2e1f1f277936c7
+--! Hash: sha1:a21f05dda03ca6eb3482ad1785234a83f07b58e1
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.
@@ -30,6 +30,7 @@ insert into bookpost.parcel_statuses (status, position, is_told, description) va
 create table bookpost.carrier_apis (
   code text primary key,
   name text not null,
+  batch_size integer not null default 1,
   calls_in_flight integer not null default 10,
   calls_per_window integer,
   call_window interval,
@@ -42,7 +43,7 @@ create table bookpost.carrier_apis (
   lease_duration interval not null default '100 seconds',
   constraint carrier_apis_code_is_lower_snake check (code collate "C" ~ '^[a-z][a-z0-9_]{1,30}$'),
   constraint carrier_apis_limits_are_positive check (
-    calls_in_flight > 0 and calls_per_window > 0 and call_window > '0' and calls_per_day > 0 and failure_threshold > 0
+    batch_size between 1 and 100 and calls_in_flight > 0 and calls_per_window > 0 and call_window > '0' and calls_per_day > 0 and failure_threshold > 0
   ),
   constraint carrier_apis_rate_has_count_and_window check ((calls_per_window is null) = (call_window is null)),
   constraint carrier_apis_day_time_zone_is_known check ((timestamptz '2000-01-01 00:00Z' at time zone day_time_zone) is not null),
@@ -55,6 +56,7 @@ comment on table bookpost.carrier_apis is
   'Whom we ask: one row per adapter, with the limits its owner sets. Mostly a carrier''s own API; an aggregator can answer for many carriers.';
 comment on column bookpost.carrier_apis.code is 'The adapter''s name, and the prefix of its environment variables.';
 comment on column bookpost.carrier_apis.name is 'In the words of its owner.';
+comment on column bookpost.carrier_apis.batch_size is 'How many numbers one request may ask about; the adapter''s own number.';
 comment on column bookpost.carrier_apis.call_window is 'The length of time that calls_per_window counts in.';
 comment on column bookpost.carrier_apis.day_time_zone is 'IANA name: where the API''s day begins.';
 comment on column bookpost.carrier_apis.max_cooldown is 'The longest a circuit stays open, however often its probe fails.';
@@ -66,12 +68,35 @@ comment on column bookpost.carrier_apis.failure_threshold is 'So many failures i
 comment on column bookpost.carrier_apis.cooldown is 'How long an opened circuit stays open before one probe is let through; doubled by each failed probe up to max_cooldown.';
 comment on column bookpost.carrier_apis.lease_duration is 'A lookup that has not reported by then is given up as interrupted. Longer than the four requests of 20 seconds that a lookup may take.';
 
-insert into bookpost.carrier_apis (code, name, calls_per_window, call_window, calls_per_day, day_time_zone, min_check_interval) values
+insert into bookpost.carrier_apis (code, name, batch_size, calls_per_window, call_window, calls_per_day, day_time_zone, min_check_interval) values
   -- UPS publishes no limits; it answers 429 when it has had enough.
-  ('ups', 'UPS Tracking', null, null, null, 'UTC', '1 minute'),
+  ('ups', 'UPS Tracking', 1, null, null, null, 'UTC', '1 minute'),
   -- DHL, Shipment Tracking Unified, first plan: 250 calls a day (reset 24:00 GMT), one every 5 seconds,
   -- 10 a day for each shipment, hence 24 h / 10.
-  ('dhl', 'DHL Shipment Tracking', 1, '5 seconds', 250, 'UTC', '2 hours 24 minutes');
+  ('dhl', 'DHL Shipment Tracking', 1, 1, '5 seconds', 250, 'UTC', '2 hours 24 minutes'),
+  -- USPS: 60 calls an hour for each app unless more was granted; token calls count.
+  ('usps', 'USPS Tracking', 1, 60, '1 hour', null, 'UTC', '30 minutes'),
+  -- FedEx: 1,400 in 10 seconds for each project, 100,000 a day for the Track group, counted from 00:00 GMT.
+  ('fedex', 'FedEx Track', 30, 1400, '10 seconds', 100000, 'UTC', '1 minute'),
+  -- Royal Mail: 50 a day on the assessment plan; the clock of its day is not published, London's is assumed.
+  ('royal_mail', 'Royal Mail Tracking', 1, null, null, 50, 'Europe/London', '1 hour'),
+  -- Canada Post throttles and does not publish how.
+  ('canada_post', 'Canada Post Tracking', 1, null, null, null, 'UTC', '1 minute'),
+  -- La Poste: its refusals name 100 calls in a second; a tenth of that is plenty.
+  ('la_poste', 'La Poste Suivi', 1, 10, '1 second', null, 'UTC', '1 minute'),
+  -- Australia Post: 10 calls a minute (third-party documentation).
+  ('australia_post', 'Australia Post Tracking', 10, 10, '1 minute', null, 'UTC', '1 minute'),
+  -- PostNL publishes no limits.
+  ('postnl', 'PostNL Shipment Status', 1, null, null, null, 'UTC', '5 minutes'),
+  ('pitney_bowes', 'Pitney Bowes Shipping', 1, null, null, null, 'UTC', '5 minutes'),
+  -- EasyPost: dynamic, called high; asked gently.
+  ('easypost', 'EasyPost Trackers', 1, 5, '1 second', null, 'UTC', '5 minutes'),
+  -- Shippo: 500 reads a minute.
+  ('shippo', 'Shippo Tracking', 1, 500, '1 minute', null, 'UTC', '5 minutes'),
+  -- AfterShip: 10 a second for each organisation.
+  ('aftership', 'AfterShip Tracking', 1, 10, '1 second', null, 'UTC', '5 minutes'),
+  -- 17TRACK: 3 a second (not verified), 40 numbers in each.
+  ('seventeen_track', '17TRACK', 40, 3, '1 second', null, 'UTC', '5 minutes');
 
 create table bookpost.carriers (
   code text primary key,
@@ -94,12 +119,13 @@ create index carriers_api_code_idx on bookpost.carriers (api_code);
 insert into bookpost.carriers (code, name, tracking_page, api_code) values
   ('ups', 'UPS', 'https://www.ups.com/track?track=yes&trackNums={number}&loc=en_US', 'ups'),
   ('dhl', 'DHL', 'https://www.dhl.com/en/express/tracking.html?brand=DHL&AWB={number}', 'dhl'),
-  ('usps', 'USPS', 'https://tools.usps.com/go/TrackConfirmAction?tLabels={number}', null),
-  ('fedex', 'FedEx', 'https://www.fedex.com/apps/fedextrack/?tracknumbers={number}', null),
-  ('royal_mail', 'Royal Mail', 'https://www.royalmail.com/track-your-item#/tracking-results/{number}', null),
-  ('canada_post', 'Canada Post', 'https://www.canadapost-postescanada.ca/track-reperage/en#/search?searchFor={number}', null),
-  ('la_poste', 'La Poste', 'https://www.laposte.fr/outils/suivre-vos-envois?code={number}', null),
-  ('australia_post', 'Australia Post', 'https://auspost.com.au/mypost/track/details/{number}', null),
+  ('usps', 'USPS', 'https://tools.usps.com/go/TrackConfirmAction?tLabels={number}', 'usps'),
+  ('fedex', 'FedEx', 'https://www.fedex.com/apps/fedextrack/?tracknumbers={number}', 'fedex'),
+  ('royal_mail', 'Royal Mail', 'https://www.royalmail.com/track-your-item#/tracking-results/{number}', 'royal_mail'),
+  ('canada_post', 'Canada Post', 'https://www.canadapost-postescanada.ca/track-reperage/en#/search?searchFor={number}', 'canada_post'),
+  ('la_poste', 'La Poste', 'https://www.laposte.fr/outils/suivre-vos-envois?code={number}', 'la_poste'),
+  ('australia_post', 'Australia Post', 'https://auspost.com.au/mypost/track/details/{number}', 'australia_post'),
+  ('postnl', 'PostNL', null, 'postnl'),
   ('parcelforce', 'Parcelforce', null, null),
   ('other', 'Another carrier', null, null);
 

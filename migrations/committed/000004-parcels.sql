@@ -1,5 +1,5 @@
---! Previous: sha1:4114cd02ef45a368ed1a2c317d2e1f1f277936c7
---! Hash: sha1:0604254682059a385008eebc39e3e63c5bf3f035
+--! Previous: sha1:a21f05dda03ca6eb3482ad1785234a83f07b58e1
+--! Hash: sha1:2634843256af290e34460fae11ce04d20164d4b5
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.

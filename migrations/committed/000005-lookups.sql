@@ -1,5 +1,5 @@
---! Previous: sha1:0604254682059a385008eebc39e3e63c5bf3f035
---! Hash: sha1:1436a6468e4a69d5b8c69cd8c55f6b5895798e06
+--! Previous: sha1:2634843256af290e34460fae11ce04d20164d4b5
+--! Hash: sha1:b0915fc2cb18abfce8972d376b042cac055c2eb5
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -95,6 +95,7 @@ create index forsaken_parcels_parcel_id_idx on bookpost_private.forsaken_parcels
 create table bookpost_private.leases (
   parcel_id uuid primary key references bookpost.parcels on delete cascade,
   lookup_id uuid not null,
+  batch_id uuid not null,
   api_code text not null references bookpost.carrier_apis on update cascade on delete cascade,
   generation integer not null,
   is_probe boolean not null,
@@ -105,6 +106,7 @@ create table bookpost_private.leases (
   constraint leases_ends_after_it_starts check (lease_until > started_at)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
+comment on column bookpost_private.leases.batch_id is 'Lookups that share one request, where the API takes many numbers at once.';
 comment on table bookpost_private.leases is
   'The lookups under way: one per parcel. Recording deletes the lease, which is how a late answer is recognised.';
 

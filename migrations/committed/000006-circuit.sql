@@ -1,5 +1,5 @@
---! Previous: sha1:1436a6468e4a69d5b8c69cd8c55f6b5895798e06
---! Hash: sha1:f370db474069eb838d4b89f551ad8ea3816338d3
+--! Previous: sha1:b0915fc2cb18abfce8972d376b042cac055c2eb5
+--! Hash: sha1:cc84a3d9c081b25aba06755c5197ce3502581580
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:f370db474069eb838d4b89f551ad8ea3816338d3
---! Hash: sha1:fc53e5b0f7feb14dc64bf82957180e50afaef745
+--! Previous: sha1:cc84a3d9c081b25aba06755c5197ce3502581580
+--! Hash: sha1:6fdc2ea1c5fa2f11eb2ad7123b7400d2879bc933
 --! Message: lookups
 
 -- One lookup: dispatch, acquire, (call,) record. What may happen when is told in
@@ -369,7 +369,7 @@ $$;
 
 -- How many lookups of an API may go out in the coming minute, and why not more.
 create function bookpost_private.gate(api_code text)
-returns table (allowance integer, reason text, until timestamptz, spacing interval, next_call_at timestamptz)
+returns table (allowance integer, reason text, until timestamptz, spacing interval, next_call_at timestamptz, batch_size integer)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -386,6 +386,7 @@ begin
 
   spacing := coalesce((v_api.call_window + bookpost_private.call_slack(v_api.call_window)) / v_api.calls_per_window, interval '0');
   next_call_at := greatest(v_now, v_budget.next_call_at);
+  batch_size := v_api.batch_size;
   allowance := 0;
   v_day_start := date_trunc('day', v_now at time zone v_api.day_time_zone);
 
@@ -418,8 +419,10 @@ begin
     allowance := least(
       -- A tick's work at most; the next tick is a minute away.
       100000,
-      v_api.calls_per_day - case when v_budget.day = v_day_start::date then v_budget.day_calls else 0 end,
-      case when spacing > '0' then greatest(1, floor(extract(epoch from interval '1 minute') / extract(epoch from spacing))::integer) end
+      (v_api.calls_per_day - case when v_budget.day = v_day_start::date then v_budget.day_calls else 0 end) * batch_size,
+      case when spacing > '0' then
+        greatest(1, floor(extract(epoch from interval '1 minute') / extract(epoch from spacing))::integer) * batch_size
+      end
     );
   end if;
   return next;
@@ -507,7 +510,7 @@ begin
         (
           select array_agg((
             'track_book', json_build_object('parcelId', c.parcel_id), null,
-            v_gate.next_call_at + v_gate.spacing * (c.place - 1), 3, 'parcel:' || c.parcel_id, null, null
+            v_gate.next_call_at + v_gate.spacing * ((c.place - 1) / v_gate.batch_size), 3, 'parcel:' || c.parcel_id, null, null
           )::graphile_worker.job_spec order by c.place)
           from chosen c
         )
@@ -531,7 +534,7 @@ comment on function bookpost_private.dispatch() is
 create function bookpost_private.acquire_lookups(parcel_ids uuid[], worker_id text)
 returns table (
   parcel_id uuid, verdict text, retry_at timestamptz,
-  lookup_id uuid, api_code text, carrier_code text, tracking_number text, is_probe boolean,
+  lookup_id uuid, batch_id uuid, api_code text, carrier_code text, tracking_number text, is_probe boolean,
   wait_ms integer, use_within_ms integer
 )
 language plpgsql
@@ -549,10 +552,13 @@ declare
   v_now timestamptz;
   v_day date;
   v_grant integer;
+  v_calls integer;
   v_generation integer;
   v_probe_id uuid;
   v_call_at timestamptz;
   v_in_flight integer;
+  v_batch_id uuid;
+  v_room integer;
   v_refusal text;
   v_until timestamptz;
   -- Chosen: a permit may lie this far in the future; longer and the job would hold its slot for nothing.
@@ -608,7 +614,9 @@ begin
     select * into strict v_gate from bookpost_private.gate(v_code) g;
     select array_agg(k.parcel_id order by v_circuit.state <> 'closed' and k.failure_count > 0, k.next_check_at, k.parcel_id) into v_ready
     from bookpost_private.checks k where k.parcel_id = any (v_locked) and k.api_code = v_code;
-    select count(*) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
+    select count(distinct l.batch_id) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
+    v_batch_id := null;
+    v_room := 0;
 
     v_day := (v_now at time zone v_api.day_time_zone)::date;
     if v_budget.day <> v_day then
@@ -616,6 +624,7 @@ begin
       v_budget.day_calls := 0;
     end if;
     v_grant := 0;
+    v_calls := 0;
     v_generation := v_circuit.generation;
     v_probe_id := null;
     v_refusal := null;
@@ -635,24 +644,28 @@ begin
       parcel_id := v_ready[i];
       api_code := v_code;
       lookup_id := null;
+      batch_id := null;
       carrier_code := null;
       tracking_number := null;
       is_probe := false;
       wait_ms := null;
       use_within_ms := null;
-      v_call_at := greatest(v_now, v_budget.next_call_at);
+      -- One that shares the request before it costs nothing more.
+      if v_room = 0 then
+        v_call_at := greatest(v_now, v_budget.next_call_at);
+      end if;
 
       if v_refusal is null and v_probe_id is not null and v_grant = 1 then
         v_refusal := 'circuit_half_open';
         v_until := v_now + v_api.lease_duration;
-      elsif v_refusal is null and v_in_flight + v_grant >= v_api.calls_in_flight then
+      elsif v_refusal is null and v_room = 0 and v_in_flight + v_calls >= v_api.calls_in_flight then
         v_refusal := 'no_budget';
         -- Someone will have come back by then.
         v_until := v_now + interval '1 second';
-      elsif v_refusal is null and v_budget.day_calls >= v_api.calls_per_day then
+      elsif v_refusal is null and v_room = 0 and v_budget.day_calls >= v_api.calls_per_day then
         v_refusal := 'no_budget';
         v_until := ((v_day + 1)::timestamp) at time zone v_api.day_time_zone;
-      elsif v_refusal is null and v_call_at > v_now + v_horizon then
+      elsif v_refusal is null and v_room = 0 and v_call_at > v_now + v_horizon then
         v_refusal := 'no_budget';
         v_until := v_call_at;
       end if;
@@ -685,19 +698,26 @@ begin
       lookup_id := coalesce(v_probe_id, gen_random_uuid());
       select p.carrier_code, p.tracking_number into carrier_code, tracking_number
       from bookpost.parcels p where p.id = v_ready[i];
+      if v_room = 0 then
+        v_batch_id := gen_random_uuid();
+        v_room := v_api.batch_size;
+        v_calls := v_calls + 1;
+        v_budget.day_calls := v_budget.day_calls + 1;
+        if v_gate.spacing > '0' then
+          v_budget.next_call_at := v_call_at + v_gate.spacing;
+        end if;
+      end if;
+      v_room := v_room - 1;
+      batch_id := v_batch_id;
       insert into bookpost_private.leases
-        (parcel_id, lookup_id, api_code, generation, is_probe, worker_id, started_at, lease_until)
+        (parcel_id, lookup_id, batch_id, api_code, generation, is_probe, worker_id, started_at, lease_until)
       values (
-        v_ready[i], lookup_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
+        v_ready[i], lookup_id, v_batch_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
         v_now, v_call_at + v_api.lease_duration
       );
       wait_ms := greatest(0, ceil(extract(epoch from v_call_at - v_now) * 1000))::integer;
       use_within_ms := (extract(epoch from coalesce(bookpost_private.call_slack(v_api.call_window), v_api.lease_duration / 2)) * 1000)::integer;
       v_grant := v_grant + 1;
-      v_budget.day_calls := v_budget.day_calls + 1;
-      if v_gate.spacing > '0' then
-        v_budget.next_call_at := v_call_at + v_gate.spacing;
-      end if;
       return next;
     end loop;
 
@@ -711,7 +731,7 @@ end;
 $$;
 
 comment on function bookpost_private.acquire_lookups(uuid[], text) is
-  'For each parcel a permit (with the lookup''s id, when to call and within how long) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. Does not commit; commit before calling the carrier.';
+  'For each parcel a permit (with the lookup''s id, when to call and within how long, and the batch: those with one batch_id share one request) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. Does not commit; commit before calling the carrier.';
 
 -- A permit that was not used goes back: the parcel stays due, the day's count is given back.
 create function bookpost_private.release_lookups(lookup_ids uuid[], reason text) returns integer
@@ -734,8 +754,9 @@ begin
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
 
   for v_lease in
+    -- Not where requests are shared: another lookup of the batch may have sent it.
     select l.api_code, (l.started_at at time zone a.day_time_zone)::date as day, count(*) as released
-    from unnest(v_leases) l join bookpost.carrier_apis a on a.code = l.api_code
+    from unnest(v_leases) l join bookpost.carrier_apis a on a.code = l.api_code and a.batch_size = 1
     group by 1, 2 order by 1, 2
   loop
     update bookpost_private.budgets b set day_calls = greatest(0, b.day_calls - v_lease.released)

@@ -1,5 +1,5 @@
---! Previous: sha1:fc53e5b0f7feb14dc64bf82957180e50afaef745
---! Hash: sha1:8d3419197ca0ee4d43e37f725834c57266040961
+--! Previous: sha1:6fdc2ea1c5fa2f11eb2ad7123b7400d2879bc933
+--! Hash: sha1:4c4f7373e24ed94aa91ff3c3582c75bbc77a085a
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -28,6 +28,7 @@ create type bookpost_private.lookup_report as (
   events jsonb,
   -- What its lease adds.
   parcel_id uuid,
+  batch_id uuid,
   api_code text,
   generation integer,
   is_probe boolean,
@@ -43,6 +44,24 @@ comment on type bookpost_private.lookup_report is
 create function bookpost_private.retry_after(milliseconds double precision) returns interval
 language sql immutable strict parallel safe
 return make_interval(secs => greatest(1000, least(milliseconds, 86400000)) / 1000.0);
+
+-- Tells every owner who waits for one of these parcels of the stage that it has reached.
+create function bookpost_private.notify_owners(parcel_ids uuid[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+begin atomic
+  insert into bookpost.notifications (user_id, book_id, parcel_id, status, status_version)
+  select b.owner_id, b.book_id, p.id, p.status, p.status_version
+  from bookpost.parcels p
+  join bookpost.parcel_statuses s on s.status = p.status and s.is_told
+  join bookpost.parcel_books b on b.parcel_id = p.id and b.stopped_at is null
+  where p.id = any (parcel_ids)
+  -- Told already: impossible while versions only grow; if it happens, telling twice is the greater evil.
+  on conflict on constraint notifications_one_per_status_version do nothing;
+end;
+
+comment on function bookpost_private.notify_owners(uuid[]) is
+  'Writes the notifications of the present status of some parcels, one per owner and book. Does not commit.';
 
 create function bookpost_private.record_lookups(reports jsonb, worker_id text)
 returns table (lookup_id uuid, parcel_id uuid, outcome text, status text, previous_status text)
@@ -61,6 +80,7 @@ declare
   v_stale integer;
   v_api record;
   v_previous jsonb;
+  v_changed uuid[];
 begin
   -- In class 22, so that the sender finds the one that is wrong.
   if exists (
@@ -180,16 +200,10 @@ begin
       tracking_url = coalesce(t.tracking_url, p.tracking_url)
     from target t
     where p.id = t.parcel_id
-    returning p.id, p.status, p.status_version, t.old_status
+    returning p.id, p.status <> t.old_status as is_new
   )
-  insert into bookpost.notifications (user_id, book_id, parcel_id, status, status_version)
-  select b.owner_id, b.book_id, c.id, c.status, c.status_version
-  from changed c
-  join bookpost.parcel_statuses s on s.status = c.status and s.is_told
-  join bookpost.parcel_books b on b.parcel_id = c.id and b.stopped_at is null
-  where c.status <> c.old_status
-  -- Told already: impossible while versions only grow; if it happens, telling twice is the greater evil.
-  on conflict on constraint notifications_one_per_status_version do nothing;
+  select array_agg(c.id) into v_changed from changed c where c.is_new;
+  perform bookpost_private.notify_owners(v_changed);
 
   update bookpost.parcel_books b set first_synced_at = v_now
   from unnest(v_work) w
@@ -208,7 +222,7 @@ begin
     next_check_at = v_now + greatest(
       -- A tenth either way, so that parcels that began together do not stay together.
       n.wait * (0.9 + random() * 0.2),
-      case when n.was_asked and n.outcome <> 'local' and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
+      case when n.outcome <> 'local' and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
       case when n.effect = 'failure' then n.retry_after end
     ),
     -- An end that could be recorded proves that it moves again.
@@ -221,7 +235,7 @@ begin
       end as wait
     from (
       select w.parcel_id, w.outcome, w.digest, w.is_api_wide, bookpost_private.retry_after(w.retry_after_ms) as retry_after, p.status, o.circuit_effect as effect,
-        a.min_check_interval, jsonb_array_length(w.calls) > 0 as was_asked,
+        a.min_check_interval,
         left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
         case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
         case
@@ -244,7 +258,7 @@ begin
   -- 6. Budgets, only where there is something to write: calls beyond the one the permit paid for, or none at all; waiting; parking.
   for v_api in
     select w.api_code, a.day_time_zone,
-      sum(jsonb_array_length(w.calls) - 1) as extra_calls,
+      sum(jsonb_array_length(w.calls)) - count(distinct w.batch_id) as extra_calls,
       max(case
         when w.outcome = 'rate_limited' then
           -- 1 minute where the carrier named no time (chosen).
@@ -287,7 +301,7 @@ begin
     from unnest(v_work) with ordinality w (
       lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
       is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
-      parcel_id, api_code, generation, is_probe, worker_id, started_at, place
+      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, place
     )
     join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
     group by w.api_code

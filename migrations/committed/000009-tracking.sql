@@ -1,5 +1,5 @@
---! Previous: sha1:8d3419197ca0ee4d43e37f725834c57266040961
---! Hash: sha1:cb9f05fe383bfd3f1bd218a390166649987969bc
+--! Previous: sha1:4c4f7373e24ed94aa91ff3c3582c75bbc77a085a
+--! Hash: sha1:ab82ea16860f97145a842b3c46350758ad98d6cc
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -234,6 +234,94 @@ $$;
 
 comment on function bookpost.stop_tracking(uuid) is
   'Ends the tracking of a book for its owner; the parcel goes on while another book in it is tracked. Raises BP404 for an unknown book.';
+
+create function bookpost.mark_book(book uuid, status text, reason text) returns bookpost.books
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_book bookpost.books;
+  v_parcel_id uuid;
+  v_parcel bookpost.parcels;
+  v_now timestamptz := clock_timestamp();
+  v_new record;
+begin
+  select b.* into v_book from bookpost.books b where b.id = mark_book.book;
+  if not found then
+    raise exception 'There is no book %.', mark_book.book using errcode = 'BP404';
+  end if;
+  if coalesce(mark_book.status, '') not in (select s.status from bookpost.parcel_statuses s where s.status not in ('pending', 'unknown')) then
+    raise exception 'A book can''t be marked "%".', coalesce(mark_book.status, '') using errcode = 'BP400', hint = (
+      select 'Known: ' || string_agg(s.status, ', ' order by s.position)
+      from bookpost.parcel_statuses s where s.status not in ('pending', 'unknown')
+    );
+  end if;
+  if coalesce(mark_book.reason, '') !~ '[^[:space:]]' or length(mark_book.reason) > 500 then
+    raise exception 'Who marks a book says why, in at most 500 characters.' using errcode = 'BP400';
+  end if;
+  v_parcel_id := bookpost_private.current_parcel(mark_book.book);
+  -- Waits for a lookup that is being recorded; what is marked is newer.
+  perform 1 from bookpost_private.checks c where c.parcel_id = v_parcel_id for no key update;
+  select p.* into v_parcel from bookpost.parcels p where p.id = v_parcel_id;
+  if not found then
+    raise exception 'The book "%" is in no parcel.', v_book.title using errcode = 'BP400', hint = 'Track it first.';
+  end if;
+  if v_parcel.closed_at is not null then
+    raise exception 'The book "%" is no longer tracked.', v_book.title using errcode = 'BP400', hint = 'Refresh it or track it again first.';
+  end if;
+
+  -- A scan like any other, so that the status stays a function of the scans: a newer one of the carrier's goes before it.
+  insert into bookpost.tracking_events
+    (parcel_id, identity, occurred_at, local_time, time_zone, raw_time, status, raw_code, description, sort_at, sort_rank)
+  values (
+    v_parcel_id, 'by_hand:' || gen_random_uuid(), v_now, v_now at time zone 'UTC', 'UTC', v_now::text, mark_book.status, 'by_hand',
+    mark_book.reason, v_now, 0
+  );
+  select f.* into strict v_new
+  from bookpost_private.fold_status(v_parcel_id, v_parcel.is_return, null, v_parcel.status) f;
+  update bookpost.parcels p set
+    status = v_new.status,
+    status_version = p.status_version + (p.status <> v_new.status)::integer,
+    status_changed_at = case when p.status <> v_new.status then v_now else p.status_changed_at end,
+    reason_code = v_new.reason_code,
+    is_action_required = v_new.is_action_required,
+    delivered_at = v_new.delivered_at,
+    delivered_local_time = v_new.delivered_local_time,
+    delivered_time_zone = v_new.delivered_time_zone
+  where p.id = v_parcel_id;
+  if v_new.status <> v_parcel.status then
+    perform bookpost_private.notify_owners(array[v_parcel_id]);
+  end if;
+  perform bookpost_private.close_finished_parcels(array[v_parcel_id]);
+  return v_book;
+end;
+$$;
+
+comment on function bookpost.mark_book(uuid, text, text) is
+  'A person says where a book is: for parcels of carriers that nobody can be asked about, or when the carrier is wrong. Kept as a scan (raw code by_hand) with the reason; owners are told as of any other. Raises BP404 for an unknown book, BP400 for what makes no sense.';
+
+-- Whom we ask may change while parcels are under way (an aggregator instead of the carrier): their checks follow.
+create function bookpost_private.tg_carriers__move_checks() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform 1 from bookpost_private.checks c
+  where c.parcel_id in (select p.id from bookpost.parcels p where p.carrier_code = NEW.code and p.closed_at is null)
+  order by c.parcel_id
+  for no key update;
+  update bookpost_private.checks c set
+    api_code = NEW.api_code,
+    next_check_at = case when NEW.api_code is not null and c.pause_reason is distinct from 'quarantined' then clock_timestamp() end,
+    pause_reason = case when NEW.api_code is null then 'no_api' when c.pause_reason = 'quarantined' then 'quarantined' end
+  where c.parcel_id in (select p.id from bookpost.parcels p where p.carrier_code = NEW.code and p.closed_at is null);
+  return null;
+end;
+$$;
+
+create trigger _500_move_checks after update of api_code on bookpost.carriers
+  for each row when (OLD.api_code is distinct from NEW.api_code) execute function bookpost_private.tg_carriers__move_checks();
 
 -- A parcel that nobody waits for any more is closed, whichever way the last relation ended: noted here, closed by the next
 -- sweep. Closing it here would wait for its check while holding the book, the wrong way round.

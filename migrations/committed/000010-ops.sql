@@ -1,5 +1,5 @@
---! Previous: sha1:cb9f05fe383bfd3f1bd218a390166649987969bc
---! Hash: sha1:e665a2a2e06a81dcce4eebe31d8d078b799902cc
+--! Previous: sha1:ab82ea16860f97145a842b3c46350758ad98d6cc
+--! Hash: sha1:9d8912b41ac588ceb5fee965d07b4de8af136527
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -19,7 +19,10 @@ export interface Permit {
   readonly verdict: "permit";
   readonly parcelId: string;
   readonly lookupId: string;
+  /** Permits with the same one share a request. */
+  readonly batchId: string;
   readonly apiCode: string;
+  readonly carrierCode: string;
   readonly trackingNumber: string;
   readonly waitMs: number;
   readonly useWithinMs: number;
@@ -40,13 +43,15 @@ export async function acquireLookups(
     verdict: Verdict["verdict"];
     retryAt: Date | null;
     lookupId: string;
+    batchId: string;
     apiCode: string;
+    carrierCode: string;
     trackingNumber: string;
     waitMs: number;
     useWithinMs: number;
   }>(
-    `select parcel_id as "parcelId", verdict, retry_at as "retryAt", lookup_id as "lookupId", api_code as "apiCode",
-       tracking_number as "trackingNumber", wait_ms as "waitMs", use_within_ms as "useWithinMs"
+    `select parcel_id as "parcelId", verdict, retry_at as "retryAt", lookup_id as "lookupId", batch_id as "batchId",
+       api_code as "apiCode", carrier_code as "carrierCode", tracking_number as "trackingNumber", wait_ms as "waitMs", use_within_ms as "useWithinMs"
      from bookpost_private.acquire_lookups($1, $2)`,
     [[...new Set(parcelIds)], workerId],
   );

@@ -20,8 +20,8 @@ export function coalesce<In, Out>(
 
   async function run(): Promise<void> {
     isRunning = true;
-    // Lets callers of the same turn of the event loop join the first batch.
-    await Promise.resolve();
+    // Lets callers of the same turn of the event loop join the first batch: jobs that are handed out together.
+    await new Promise(setImmediate);
     while (waiting.length > 0) {
       const batch = waiting.slice(0, maxBatch);
       waiting = waiting.slice(maxBatch);

@@ -5,6 +5,8 @@ import { type LookupReport, type RecordedLookup, recordLookups } from "../sql/re
 /** SQLSTATE classes by what to do: 21, 22 and 23 are in the data; 40, 53, 57, 08 and a lost link pass. */
 const DATA_TROUBLE = /^(21|22|23)/;
 const PASSING_TROUBLE = /^(40|53|57|08|ECONN|EPIPE|ETIMEDOUT)/;
+/** A book deleted this very moment breaks a foreign key too; asked again, its row is simply not there any more. */
+const FOREIGN_KEY = "23503";
 /** lock_not_available: an app's transaction holds a row of some parcel, and may go on holding it. */
 const LOCK_TROUBLE = "55P03";
 /** Chosen: three tries, then the jobs fail and the queue tries again. */
@@ -28,6 +30,7 @@ export async function recordSafely(
       return await recordLookups(db, reports, workerId);
     } catch (error) {
       const code = String((error as { code?: unknown }).code ?? "");
+      if (code === FOREIGN_KEY && attempt === 1) continue;
       if (code === LOCK_TROUBLE || DATA_TROUBLE.test(code))
         return reports.length > 1
           ? recordHalves(db, reports, workerId)

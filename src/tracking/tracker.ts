@@ -8,6 +8,7 @@ import { releaseLookups } from "../sql/releaseLookups.ts";
 import { coalesce } from "./coalesce.ts";
 import { recordSafely } from "./recordSafely.ts";
 import { reportFrom } from "./reportFrom.ts";
+import { shareRequests } from "./shareRequests.ts";
 
 /** How an attempt to look up one parcel ended. */
 export type TrackingEnd =
@@ -48,7 +49,13 @@ export function createTracker(options: {
     const startedAt = performance.now();
     const verdicts = await acquireLookups(pool, parcelIds, workerId);
     const answeredAt = performance.now();
-    return verdicts.map((verdict) => ({ verdict, startedAt, answeredAt }));
+    const requests = shareRequests(verdicts, clients);
+    return verdicts.map((verdict) => ({
+      verdict,
+      request: verdict.verdict === "permit" ? requests.get(verdict.batchId) : undefined,
+      startedAt,
+      answeredAt,
+    }));
   }, MAX_BATCH);
 
   const record = coalesce(async (reports: readonly LookupReport[]) => {
@@ -70,15 +77,14 @@ export function createTracker(options: {
   }
 
   async function lookUp(parcelId: string, signal: AbortSignal): Promise<TrackingEnd> {
-    const { verdict, startedAt, answeredAt } = await acquire(parcelId);
+    const { verdict, request, startedAt, answeredAt } = await acquire(parcelId);
     if (verdict.verdict !== "permit")
       return { kind: "refused", reason: verdict.verdict, retryAt: verdict.retryAt };
     const permit: Permit = verdict;
     let giveUp: (() => Promise<unknown>) | null = () =>
       releaseLookups(pool, [permit.lookupId], "not used");
     try {
-      const client = clients.get(permit.apiCode);
-      if (!client) return { kind: "refused", reason: "not_configured", retryAt: null };
+      if (!request) return { kind: "refused", reason: "not_configured", retryAt: null };
       // The database granted it between these two moments: waiting from the later one is never
       // too early, counting from the earlier one never too late, whatever the clocks say.
       const callAt = answeredAt + permit.waitMs;
@@ -89,7 +95,7 @@ export function createTracker(options: {
 
       // From here on the carrier may have counted a call, and so do we.
       giveUp = () => interruptLookups(pool, [permit.lookupId], "its end could not be recorded");
-      const result = await client.lookUp(permit.trackingNumber, { signal });
+      const result = await request.resultOf(permit.lookupId, signal);
       const recorded = await recordPatiently(reportFrom(permit.lookupId, result, new Date()));
       giveUp = null;
       return recorded ? { kind: "recorded", ...recorded } : { kind: "stale" };

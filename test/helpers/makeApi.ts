@@ -6,6 +6,7 @@ import { uniqueName } from "./uniqueName.ts";
 export type ApiLimits = Readonly<
   Partial<
     Record<
+      | "batch_size"
       | "calls_in_flight"
       | "calls_per_window"
       | "call_window"

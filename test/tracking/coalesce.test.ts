@@ -37,8 +37,7 @@ test("while one batch is under way the next gathers, and only one is under way a
   const { batches, letGo, flush } = heldFlush();
   const call = coalesce(flush, 100);
   const first = call(1);
-  await Promise.resolve();
-  await Promise.resolve();
+  await new Promise(setImmediate);
   const second = call(2);
   const third = call(3);
   expect(batches).toEqual([[1]]);

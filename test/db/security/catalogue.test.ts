@@ -60,6 +60,7 @@ test("exactly these functions run with their owner's rights", async () => {
     ),
   ).toMatchInlineSnapshot(`
     [
+      "bookpost.mark_book",
       "bookpost.parcels_did_last_look_work",
       "bookpost.parcels_last_looked_at",
       "bookpost.parcels_next_look_at",
@@ -67,6 +68,7 @@ test("exactly these functions run with their owner's rights", async () => {
       "bookpost.stop_tracking",
       "bookpost.track_book",
       "bookpost_private.tg_carrier_apis__insert_companions",
+      "bookpost_private.tg_carriers__move_checks",
       "bookpost_private.tg_parcel_books__note_forsaken",
     ]
   `);

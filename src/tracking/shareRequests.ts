@@ -1,0 +1,38 @@
+import type { LookupResult } from "../carriers/carrier.ts";
+import type { CarrierClient } from "../carriers/client.ts";
+import type { Permit, Verdict } from "../sql/acquireLookups.ts";
+
+/** One request to a carrier, for all lookups of a batch. */
+export interface SharedRequest {
+  /** What the carrier said of this lookup's parcel. The first caller sends the request, the others share its answer. */
+  resultOf(lookupId: string, signal: AbortSignal): Promise<LookupResult>;
+}
+
+/**
+ * Makes one request for each batch among the verdicts, by batch id. A batch
+ * whose API has no client here is missing.
+ */
+export function shareRequests(
+  verdicts: readonly Verdict[],
+  clients: ReadonlyMap<string, CarrierClient>,
+): ReadonlyMap<string, SharedRequest> {
+  const permits = verdicts.filter((verdict) => verdict.verdict === "permit");
+  const requests = new Map<string, SharedRequest>();
+  for (const [batchId, members] of Map.groupBy(permits, (permit) => permit.batchId)) {
+    const client = clients.get(members[0]?.apiCode ?? "");
+    if (client) requests.set(batchId, shareRequest(client, members));
+  }
+  return requests;
+}
+
+function shareRequest(client: CarrierClient, members: readonly Permit[]): SharedRequest {
+  let answer: Promise<readonly LookupResult[]> | null = null;
+  return {
+    async resultOf(lookupId, signal) {
+      // All signals of a worker fire together, so the first one's will do for all.
+      answer ??= client.lookUpMany(members, { signal });
+      const place = members.findIndex((member) => member.lookupId === lookupId);
+      return (await answer)[place] as LookupResult;
+    },
+  };
+}
