@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs, styleText } from "node:util";
 import { createLogUpdate } from "log-update";
+import { adapters } from "../carriers/registry.ts";
 import { createPool } from "../db/pool.ts";
 import type { Queryable } from "../db/withTransaction.ts";
 import { UsageError } from "../errors.ts";
@@ -41,7 +42,7 @@ export async function demo(argv: readonly string[]): Promise<number> {
   const closers: (() => Promise<unknown>)[] = [];
   try {
     say(
-      "Starting a Postgres of the demo's own, a sandbox for UPS and DHL, the worker and the API …",
+      "Starting a Postgres of the demo's own, a sandbox for all carriers, the worker and the API …",
     );
     const claim = await claimEmbeddedPostgres(ROOT);
     closers.unshift(() => claim.release());
@@ -116,7 +117,7 @@ function setEnvironment(databaseUrl: string, sandbox: Sandbox): void {
   const others = { API_DATABASE_URL: "", JWT_SECRET: "", SMTP_URL: "", HOST: "127.0.0.1" };
   Object.assign(process.env, { DATABASE_URL: databaseUrl, ...others });
   process.env.PORT ??= "0";
-  for (const api of ["ups", "dhl"]) {
+  for (const { code: api } of adapters) {
     const prefix = api.toUpperCase();
     process.env[`${prefix}_BASE_URL`] = sandbox.url(api);
     for (const [suffix, text] of Object.entries(sandbox.credentials(api)))

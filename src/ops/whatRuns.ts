@@ -35,7 +35,7 @@ function describeApi({ config, graphqlUrl }: Running): string[][] {
 async function describeWorker({ concurrency, carriers }: Config): Promise<string[][]> {
   return [
     ["Worker", `${concurrency} jobs at once; ${await describeSchedule()}`],
-    ...[...carriers.values()].map((carrier) => [carrier.name, describeCarrier(carrier)]),
+    ...describeCarriers([...carriers.values()]),
   ];
 }
 
@@ -51,8 +51,18 @@ function describePostgres({ databaseUrl, embedded }: Running): string[] {
   ];
 }
 
-function describeCarrier({ credentials, missing }: CarrierConfig): string {
-  return credentials === null ? `not configured: set ${missing.join(" and ")}` : "configured";
+/** All that are configured, and of the others one line each with what is missing. */
+function describeCarriers(carriers: readonly CarrierConfig[]): string[][] {
+  const ready = carriers.filter(({ credentials }) => credentials !== null);
+  const others = carriers.filter(({ credentials }) => credentials === null);
+  return [
+    ["Carriers", ready.length > 0 ? `${names(ready)} configured` : "none configured"],
+    ...others.map(({ name, missing }) => ["", `${name}: set ${missing.join(" and ")}`]),
+  ];
+}
+
+function names(carriers: readonly CarrierConfig[]): string {
+  return carriers.map(({ name }) => name).join(", ");
 }
 
 /** The crontab's own lines: when, and the task. */

@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import { expect, test } from "vitest";
+import { adapters } from "../../src/carriers/registry.ts";
 import { readConfig } from "../../src/config.ts";
 import { UsageError } from "../../src/errors.ts";
 

@@ -143,7 +143,7 @@ test("it says what runs where, without a password, and SIGTERM ends it with 0", 
     expect(output).toContain("npx bookpost sql");
     expect(output).toMatch(/Worker .*dispatch at "\* \* \* \* \*"/);
     expect(output).toMatch(/UPS +configured\n/);
-    expect(output).toMatch(/DHL +not configured: set DHL_API_KEY\n/);
+    expect(output).toMatch(/DHL: set DHL_API_KEY\n/);
     for (const url of [server?.url, server?.apiUrl, server?.adminUrl])
       expect(output).not.toContain(new URL(url ?? "").password);
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { adapters } from "../../src/carriers/registry.ts";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import type { TestDatabase } from "./database.ts";
 import { until } from "./until.ts";
@@ -16,10 +17,10 @@ export interface WorkerProcess {
   stop(): Promise<void>;
 }
 
-/** The environment that points both carriers at a sandbox. */
+/** The environment that points every carrier's API at a sandbox. */
 export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
   const environment: Record<string, string> = {};
-  for (const api of ["ups", "dhl"]) {
+  for (const { code: api } of adapters) {
     const prefix = api.toUpperCase();
     environment[`${prefix}_BASE_URL`] = sandbox.url(api);
     for (const [suffix, text] of Object.entries(sandbox.credentials(api)))
