@@ -12,12 +12,9 @@ test("an empty environment is a working one: embedded Postgres, loopback, nothin
     port: 5678,
     jwtSecret: null,
   });
-  expect([...config.carriers.values()].map(({ code, credentials }) => [code, credentials])).toEqual(
-    [
-      ["ups", null],
-      ["dhl", null],
-    ],
-  );
+  const carriers = [...config.carriers.values()];
+  expect(carriers.map(({ code }) => code)).toEqual(adapters.map(({ code }) => code));
+  expect(carriers.filter(({ credentials }) => credentials !== null)).toEqual([]);
 });
 
 test("a carrier with half its credentials is not configured, and says what is missing", () => {
