@@ -1,5 +1,5 @@
 --! Previous: sha1:0c26fd680ff15e117c7c8d852619337ae7da4ce4
---! Hash: sha1:a21f05dda03ca6eb3482ad1785234a83f07b58e1
+--! Hash: sha1:0c7e20750770d988dfa15a8dc240abb63ab8490e
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.
@@ -93,8 +93,8 @@ insert into bookpost.carrier_apis (code, name, batch_size, calls_per_window, cal
   ('easypost', 'EasyPost Trackers', 1, 5, '1 second', null, 'UTC', '5 minutes'),
   -- Shippo: 500 reads a minute.
   ('shippo', 'Shippo Tracking', 1, 500, '1 minute', null, 'UTC', '5 minutes'),
-  -- AfterShip: 10 a second for each organisation.
-  ('aftership', 'AfterShip Tracking', 1, 10, '1 second', null, 'UTC', '5 minutes'),
+  -- AfterShip: reading lists 6 times a second (its 2025-01 documentation).
+  ('aftership', 'AfterShip Tracking', 1, 6, '1 second', null, 'UTC', '5 minutes'),
   -- 17TRACK: 3 a second (not verified), 40 numbers in each.
   ('seventeen_track', '17TRACK', 40, 3, '1 second', null, 'UTC', '5 minutes');
 

@@ -1,5 +1,5 @@
---! Previous: sha1:a21f05dda03ca6eb3482ad1785234a83f07b58e1
---! Hash: sha1:2634843256af290e34460fae11ce04d20164d4b5
+--! Previous: sha1:0c7e20750770d988dfa15a8dc240abb63ab8490e
+--! Hash: sha1:6eeaf818e5a8db56397d3082c9ce1befb09c7330
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.

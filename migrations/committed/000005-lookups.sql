@@ -1,5 +1,5 @@
---! Previous: sha1:2634843256af290e34460fae11ce04d20164d4b5
---! Hash: sha1:b0915fc2cb18abfce8972d376b042cac055c2eb5
+--! Previous: sha1:6eeaf818e5a8db56397d3082c9ce1befb09c7330
+--! Hash: sha1:21729bcc55a4e88a50e96dc1672af1ceea1f0a6a
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

@@ -1,5 +1,5 @@
---! Previous: sha1:b0915fc2cb18abfce8972d376b042cac055c2eb5
---! Hash: sha1:cc84a3d9c081b25aba06755c5197ce3502581580
+--! Previous: sha1:21729bcc55a4e88a50e96dc1672af1ceea1f0a6a
+--! Hash: sha1:1bc4af2844ca885e3d6ea7a6c691e70806adc71e
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

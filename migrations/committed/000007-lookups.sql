@@ -1,5 +1,5 @@
---! Previous: sha1:cc84a3d9c081b25aba06755c5197ce3502581580
---! Hash: sha1:6fdc2ea1c5fa2f11eb2ad7123b7400d2879bc933
+--! Previous: sha1:1bc4af2844ca885e3d6ea7a6c691e70806adc71e
+--! Hash: sha1:fc88427d4b7427e14cbbac81f6aa8bc490a6bd07
 --! Message: lookups
 
 -- One lookup: dispatch, acquire, (call,) record. What may happen when is told in

@@ -1,5 +1,5 @@
---! Previous: sha1:6fdc2ea1c5fa2f11eb2ad7123b7400d2879bc933
---! Hash: sha1:4c4f7373e24ed94aa91ff3c3582c75bbc77a085a
+--! Previous: sha1:fc88427d4b7427e14cbbac81f6aa8bc490a6bd07
+--! Hash: sha1:5940185cd999212ba7c835b456025a5de0df16f2
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:4c4f7373e24ed94aa91ff3c3582c75bbc77a085a
---! Hash: sha1:ab82ea16860f97145a842b3c46350758ad98d6cc
+--! Previous: sha1:5940185cd999212ba7c835b456025a5de0df16f2
+--! Hash: sha1:3a4463f1b5344bfb73e4cbe8a0f1d4bca19873cb
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:ab82ea16860f97145a842b3c46350758ad98d6cc
---! Hash: sha1:9d8912b41ac588ceb5fee965d07b4de8af136527
+--! Previous: sha1:3a4463f1b5344bfb73e4cbe8a0f1d4bca19873cb
+--! Hash: sha1:f71341ba4b6354a9abcc324410d2098bde4354f1
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

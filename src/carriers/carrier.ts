@@ -160,6 +160,12 @@ export interface CarrierAdapter<Reply = unknown> {
   readonly authentication: Authentication;
   /** How many numbers one request may ask about; 1 unless said. `bookpost.carrier_apis.batch_size` is the same number. */
   readonly batchSize?: number;
+  /**
+   * Error codes that refuse numbers for standing in one request together, or
+   * for one among them without saying which: nothing is said of any of them.
+   * Met once, this process asks about one number at a time.
+   */
+  readonly batchFaults?: readonly string[];
   /** What the answer is written in; JSON unless said. XML is handed to `errorCode` and `reply` as objects (see readXml.ts). */
   readonly format?: "json" | "xml";
   /**
@@ -188,6 +194,10 @@ export interface CarrierAdapter<Reply = unknown> {
    * limited, 5xx unavailable, other 4xx rejected, 3xx malformed).
    */
   readonly outcomes?: Readonly<Record<string, LookupFailure>>;
+  /** When a spent allowance starts anew, seen from the answer that said so; only where the carrier resets it by the clock. */
+  quotaResetsAt?(receivedAt: Date): Date;
+  /** The header, in lower case, by which a refusal for too many calls names its end in Unix seconds; read where there is no Retry-After. */
+  readonly resetHeader?: string;
   /**
    * What the answer says of one of the subjects that were asked about. Throws
    * what is true of this one number alone (`NotFound`, `NotRegistered`,

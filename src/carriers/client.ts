@@ -14,7 +14,7 @@ import type {
 import { evidenceOf } from "./evidence.ts";
 import { createHttp, HTTP_LIMITS, type HttpLimits } from "./http.ts";
 import { NotRegistered } from "./notRegistered.ts";
-import { isSuccess, readAnswer, refusalIn, tokenFailure } from "./readAnswer.ts";
+import { isBatchFault, isSuccess, readAnswer, refusalIn, tokenFailure } from "./readAnswer.ts";
 import { createTokenSource } from "./tokenSource.ts";
 import { checkTrackingNumber, normalizeTrackingNumber } from "./trackingNumber.ts";
 
@@ -47,7 +47,12 @@ export interface CarrierClient {
       readonly signal?: AbortSignal;
     },
   ): Promise<LookupResult>;
-  /** Asks about 1 to `batchSize` parcels with one request; one result each, in their order. Otherwise as `lookUp`. */
+  /**
+   * Asks about 1 to `batchSize` parcels with one request; one result each, in
+   * their order. Otherwise as `lookUp`. Where the carrier has refused to be
+   * asked about many together, only the first is asked about, since a permit
+   * pays for one request: the others end as `local`, to be asked about soon.
+   */
   lookUpMany(
     subjects: readonly LookupSubject[],
     options?: { readonly signal?: AbortSignal },
@@ -77,6 +82,9 @@ export function createCarrierClient(
     isPublic: base.host === new URL(adapter.baseUrl).host,
     now,
   });
+
+  /** Set by the first refusal of a batch as such, for this client's life: whoever mixes numbers will do so again. */
+  let asksOneByOne = false;
 
   /** A token is fetched for everybody, so whichever lookup ends next reports the call. */
   const tokenCalls: CarrierCall[] = [];
@@ -185,31 +193,80 @@ export function createCarrierClient(
     { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<readonly LookupResult[]> {
     const calls: CarrierCall[] = [];
-    let body: string | null = null;
-    let ends: (Tracking | LookupError)[];
+    const ready = asked.map((subject) => checkSubject(subject, signal));
+    const askable = ready.filter(
+      (subject): subject is LookupSubject => !(subject instanceof Error),
+    );
+    const subjects = asksOneByOne ? askable.slice(0, 1) : askable;
+    const answers = await askAbout(subjects, calls, signal);
+    return ready.map((subject, i) => {
+      // One request for all: it is told once, with the first. So is a token, fetched for whoever came.
+      const told = i === 0 ? [...tokenCalls.splice(0), ...calls] : [];
+      if (subject instanceof Error)
+        return { kind: "failed", error: subject, calls: told, body: null };
+      return { ...(answers.get(subject) ?? failed(notTogether())), calls: told };
+    });
+  }
+
+  type Answer =
+    | { readonly kind: "found"; readonly tracking: Tracking; readonly body: string | null }
+    | { readonly kind: "failed"; readonly error: LookupError; readonly body: string | null };
+
+  function failed(error: LookupError, body: string | null = null): Answer {
+    return { kind: "failed", error, body };
+  }
+
+  /** One that cannot be asked about (no number, a carrier this API does not know) must not spoil the request of the others. */
+  function checkSubject(
+    subject: LookupSubject,
+    signal: AbortSignal | undefined,
+  ): LookupSubject | LookupError {
     try {
       if (signal?.aborted)
         throw new LocalTrouble("ABORTED", `${name} was not asked: we are stopping.`);
-      const subjects = asked.map(refuseImpossible);
+      const checked = refuseImpossible(subject);
+      adapter.request([checked]);
+      return checked;
+    } catch (cause) {
+      return toLookupError(cause);
+    }
+  }
+
+  async function askAbout(
+    subjects: readonly LookupSubject[],
+    calls: CarrierCall[],
+    signal: AbortSignal | undefined,
+  ): Promise<ReadonlyMap<LookupSubject, Answer>> {
+    const answers = new Map<LookupSubject, Answer>();
+    if (subjects.length === 0) return answers;
+    try {
       const { response, token } = await ask("lookup", adapter.request(subjects), calls, signal);
       const secrets = [...Object.values(credentials), ...(token === null ? [] : [token])];
-      body = evidenceOf(response.body, secrets);
-      ends = [];
+      const body = evidenceOf(response.body, secrets);
+      if (subjects.length > 1 && isBatchFault(adapter, response)) {
+        asksOneByOne = true;
+        throw notTogether();
+      }
       for (const subject of subjects) {
         const end = endOf(response, subject);
-        ends.push(end instanceof NotRegistered ? await register(subject, calls, signal) : end);
+        const told = end instanceof NotRegistered ? await register(subject, calls, signal) : end;
+        answers.set(
+          subject,
+          told instanceof Error ? failed(told, body) : { kind: "found", tracking: told, body },
+        );
       }
     } catch (cause) {
       const error = toLookupError(cause);
-      ends = asked.map(() => error);
+      for (const subject of subjects) answers.set(subject, failed(error));
     }
-    return ends.map((end, i) => {
-      // One request for all: it is told once, with the first. So is a token, fetched for whoever came.
-      const told = { calls: i === 0 ? [...tokenCalls.splice(0), ...calls] : [], body };
-      return end instanceof Error
-        ? { kind: "failed", error: end, ...told }
-        : { kind: "found", tracking: end, ...told };
-    });
+    return answers;
+  }
+
+  function notTogether(): LookupError {
+    return new LocalTrouble(
+      "ASKED_TOGETHER",
+      `${name} refuses to be asked about these numbers together, so they are asked about one at a time; set batch_size of ${adapter.code} in bookpost.carrier_apis to 1 to make that quicker.`,
+    );
   }
 
   function endOf(response: CarrierResponse, subject: LookupSubject): Tracking | LookupError {

@@ -58,7 +58,16 @@ export function refusalIn(adapter: CarrierAdapter, response: CarrierResponse): L
   return failureOf(adapter, response, carrierCode);
 }
 
-type Named = Pick<CarrierAdapter, "code" | "name" | "credentials" | "outcomes">;
+/** Whether an answer to a request about many numbers says nothing of any of them, but that they were asked about together. */
+export function isBatchFault(adapter: CarrierAdapter, response: CarrierResponse): boolean {
+  const carrierCode = adapter.errorCode?.(decode(adapter, response.body).body) ?? null;
+  return carrierCode !== null && (adapter.batchFaults ?? []).includes(carrierCode);
+}
+
+type Named = Pick<
+  CarrierAdapter,
+  "code" | "name" | "credentials" | "outcomes" | "resetHeader" | "quotaResetsAt"
+>;
 
 function failureOf(
   adapter: Named,
@@ -99,7 +108,12 @@ function failure(
   const isUsable = carrierCode !== null && /^[\w.-]{1,40}$/.test(carrierCode);
   const code = isUsable ? carrierCode : `HTTP_${status}`;
   const said = isUsable ? `HTTP ${status}, code ${carrierCode}` : `HTTP ${status}`;
-  const options = MAY_WAIT.has(outcome) ? { retryAt: readRetryAfter(response) } : {};
+  const reset = outcome === "out_of_quota" ? adapter.quotaResetsAt?.(response.receivedAt) : null;
+  // It stands in every answer, and is about nothing but the rate.
+  const resetHeader = outcome === "rate_limited" ? adapter.resetHeader : undefined;
+  const options = MAY_WAIT.has(outcome)
+    ? { retryAt: readRetryAfter(response, resetHeader) ?? reset }
+    : {};
   return new CLASSES[outcome](code, `${SENTENCES[outcome](adapter)} (${said}).`, options);
 }
 

@@ -6,6 +6,7 @@ import { circuitsCommand } from "./commands/circuits.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { listCommand } from "./commands/list.ts";
 import { lookupCommand } from "./commands/lookup.ts";
+import { markCommand } from "./commands/mark.ts";
 import { migrateCommand } from "./commands/migrate.ts";
 import { refreshCommand } from "./commands/refresh.ts";
 import { schemaCommand } from "./commands/schema.ts";
@@ -22,6 +23,7 @@ const commands = [
   listCommand,
   showCommand,
   refreshCommand,
+  markCommand,
   whyCommand,
   lookupCommand,
   circuitsCommand,

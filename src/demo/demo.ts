@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs, styleText } from "node:util";
 import { createLogUpdate } from "log-update";
-import { adapters } from "../carriers/registry.ts";
 import { createPool } from "../db/pool.ts";
 import type { Queryable } from "../db/withTransaction.ts";
 import { UsageError } from "../errors.ts";
@@ -14,13 +13,14 @@ import { migrate } from "../ops/migrate.ts";
 import { EMBEDDED_ROOT } from "../ops/projectRoot.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { startSandbox } from "../sandbox/server.ts";
+import { askThrough } from "../sql/askThrough.ts";
 import { quickenIntervals } from "../sql/quickenIntervals.ts";
 import { readCircuits } from "../sql/readCircuits.ts";
 import { trackBook } from "../sql/trackBook.ts";
 import { wakeDispatch } from "../sql/wakeDispatch.ts";
 import { type WatchedBook, watchBooks } from "../sql/watchBooks.ts";
 import { liveTable } from "./liveTable.ts";
-import { OUTAGE, type Story, tellStories } from "./stories.ts";
+import { DETOURS, OUTAGE, ROUTES, type Story, tellStories } from "./stories.ts";
 
 /** The demo's own Postgres, beside the real one and made anew each time. */
 const ROOT = join(EMBEDDED_ROOT, "demo");
@@ -71,6 +71,7 @@ export async function demo(argv: readonly string[]): Promise<number> {
     });
     closers.unshift(() => api.stop());
 
+    for (const { carrier, api } of ROUTES) await askThrough(pool, carrier, api);
     const stories = tellStories(new Date(), speed);
     for (const story of stories) {
       sandbox.script(story.trackingNumber, story.scenario);
@@ -117,7 +118,7 @@ function setEnvironment(databaseUrl: string, sandbox: Sandbox): void {
   const others = { API_DATABASE_URL: "", JWT_SECRET: "", SMTP_URL: "", HOST: "127.0.0.1" };
   Object.assign(process.env, { DATABASE_URL: databaseUrl, ...others });
   process.env.PORT ??= "0";
-  for (const { code: api } of adapters) {
+  for (const api of sandbox.apis) {
     const prefix = api.toUpperCase();
     process.env[`${prefix}_BASE_URL`] = sandbox.url(api);
     for (const [suffix, text] of Object.entries(sandbox.credentials(api)))
@@ -139,6 +140,7 @@ async function watch(options: {
   const told = new Map<string, string>();
   const startedAt = performance.now();
   let isDown = false;
+  let isDetoured = false;
 
   while (!signal.aborted) {
     const second = ((performance.now() - startedAt) / 1000) * speed;
@@ -148,6 +150,12 @@ async function watch(options: {
       if (isDown) sandbox.fault({ mode: "status", status: 503, api: "ups" });
       else sandbox.clearFaults();
       if (!isLive) say(isDown ? "UPS goes down (503)." : "UPS is back.");
+    }
+    if (second >= DETOURS.at && !isDetoured) {
+      isDetoured = true;
+      for (const { carrier, api } of DETOURS.routes) await askThrough(pool, carrier, api);
+      if (!isLive)
+        say(DETOURS.routes.map((r) => `${r.carrier} is asked through ${r.api}`).join(", "));
     }
     await wakeDispatch(pool);
     const books = await watchBooks(pool);

@@ -26,7 +26,9 @@ export function liveTable(
     books,
     width,
   );
-  const breakers = circuits.map(({ apiCode, state, consecutiveFailures, lastTransition }) => {
+  // Those that have moved or are about to; the others are closed.
+  const busy = circuits.filter((c) => c.lastTransition !== null || c.consecutiveFailures > 0);
+  const breakers = busy.map(({ apiCode, state, consecutiveFailures, lastTransition }) => {
     const colour = state === "closed" ? "green" : state === "open" ? "red" : "yellow";
     const failures =
       state === "closed" && consecutiveFailures > 0 ? `, ${consecutiveFailures} failed` : "";
@@ -36,5 +38,6 @@ export function liveTable(
       width + 10,
     );
   });
-  return [list, "", ...breakers].join("\n");
+  const rest = circuits.length - busy.length;
+  return [list, "", ...breakers, `${rest} other circuits closed`].join("\n");
 }

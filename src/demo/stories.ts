@@ -4,7 +4,7 @@ import type { Scenario } from "../sandbox/scenario.ts";
 export interface Story {
   readonly title: string;
   readonly author: string;
-  readonly carrier: "ups" | "dhl";
+  readonly carrier: string;
   readonly trackingNumber: string;
   readonly scenario: Scenario;
 }
@@ -43,20 +43,34 @@ const REFUSED: readonly Leg[] = [
   ["return_to_sender", 12, 34, "Chicago", "US"],
 ];
 
-const BOOKS: readonly (readonly [string, string, Story["carrier"], string, readonly Leg[]])[] = [
+const BOOKS: readonly (readonly [string, string, string, string, readonly Leg[]])[] = [
   ["Emma", "Jane Austen", "ups", "1ZB00K905703000018", ACROSS],
   ["Middlemarch", "George Eliot", "dhl", "JJD0099990000001", MAILED],
-  ["Moby-Dick", "Herman Melville", "ups", "1ZB00K905703000027", ACROSS],
+  ["Moby-Dick", "Herman Melville", "usps", "9400100000000000000001", ACROSS],
   ["Walden", "Henry David Thoreau", "ups", "1ZB00K905703000036", REFUSED],
-  ["Germinal", "Émile Zola", "dhl", "JJD0099990000002", MAILED],
+  ["Germinal", "Émile Zola", "la_poste", "6A99990000001", MAILED],
   ["Lalka", "Bolesław Prus", "dhl", "JJD0099990000003", TROUBLED],
-  ["The Awakening", "Kate Chopin", "ups", "1ZB00K905703000045", ACROSS],
-  ["Effi Briest", "Theodor Fontane", "dhl", "JJD0099990000004", MAILED],
-  ["Dracula", "Bram Stoker", "ups", "1ZB00K905703000054", ACROSS],
-  ["Max Havelaar", "Multatuli", "dhl", "JJD0099990000005", MAILED],
-  ["Leaves of Grass", "Walt Whitman", "ups", "1ZB00K905703000063", ACROSS],
-  ["Don Quixote", "Miguel de Cervantes", "dhl", "JJD0099990000006", TROUBLED],
+  ["The Awakening", "Kate Chopin", "fedex", "999900000001", ACROSS],
+  ["Dracula", "Bram Stoker", "royal_mail", "RB999900001GB", MAILED],
+  ["Max Havelaar", "Multatuli", "postnl", "3SDEMO999900001", MAILED],
+  ["Anne of Green Gables", "L. M. Montgomery", "canada_post", "9999000000000001", ACROSS],
+  ["My Brilliant Career", "Miles Franklin", "australia_post", "99AA00000001", ACROSS],
+  ["Far from the Madding Crowd", "Thomas Hardy", "parcelforce", "PB999900002GB", MAILED],
 ];
+
+/** Whom the demo asks where the carrier has no API of its own that we know. */
+export const ROUTES = [{ carrier: "parcelforce", api: "easypost" }] as const;
+
+/** In mid-journey some carriers are asked through an aggregator instead, in seconds at speed 1: one row each, and the parcels follow. */
+export const DETOURS = {
+  at: 17,
+  routes: [
+    { carrier: "usps", api: "pitney_bowes" },
+    { carrier: "la_poste", api: "shippo" },
+    { carrier: "canada_post", api: "aftership" },
+    { carrier: "australia_post", api: "seventeen_track" },
+  ],
+} as const;
 
 /** A dozen books under way. `startedAt` dates their scans; `speed` 2 makes them arrive in half the time. */
 export function tellStories(startedAt: Date, speed: number): Story[] {
@@ -85,4 +99,4 @@ function hoursBefore(moment: Date, hours: number): string {
 }
 
 /** When UPS goes down and comes back, in seconds at speed 1. */
-export const OUTAGE = { from: 12, until: 27 } as const;
+export const OUTAGE = { from: 12, until: 34 } as const;

@@ -20,7 +20,7 @@ async function main(): Promise<number> {
   try {
     const sandbox = await startSandbox({ port, ...(log === undefined ? {} : { logFile: log }) });
     // Lines that can go into .env as they are.
-    for (const api of ["ups", "dhl"]) {
+    for (const api of sandbox.apis) {
       console.log(`${api.toUpperCase()}_BASE_URL=${sandbox.url(api)}`);
       for (const [suffix, value] of Object.entries(sandbox.credentials(api)))
         console.log(`${api.toUpperCase()}_${suffix}=${value}`);

@@ -5,6 +5,8 @@ import type { Scenario } from "./scenario.ts";
 /** The carriers' stand-in, as its owner steers it. Numbers nobody scripted are unknown to it. */
 export interface Sandbox {
   readonly port: number;
+  /** The APIs it speaks, by code. */
+  readonly apis: readonly string[];
   /** What `<CODE>_BASE_URL` has to be; throws for an API the sandbox does not speak. */
   url(api: string): string;
   /** The credentials it lets in, by suffix of the environment variable. */

@@ -2,19 +2,46 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { aftership } from "./aftership.ts";
+import { australia_post } from "./australia_post.ts";
+import { canada_post } from "./canada_post.ts";
 import { commitFault } from "./commitFault.ts";
 import { answerControl } from "./control.ts";
 import { dhl } from "./dhl.ts";
+import { easypost } from "./easypost.ts";
 import { createFaults } from "./fault.ts";
+import { fedex } from "./fedex.ts";
+import { la_poste } from "./la_poste.ts";
+import { pitney_bowes } from "./pitney_bowes.ts";
+import { postnl } from "./postnl.ts";
 import { createRequestLog } from "./requestLog.ts";
+import { royal_mail } from "./royal_mail.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { createScenarios, type Scenario } from "./scenario.ts";
 import { send } from "./send.ts";
+import { seventeen_track } from "./seventeen_track.ts";
+import { shippo } from "./shippo.ts";
 import { createTokens } from "./tokens.ts";
 import { ups } from "./ups.ts";
+import { usps } from "./usps.ts";
 import type { Route, Wire, WireRequest } from "./wire.ts";
 
-const WIRES: readonly Wire[] = [ups, dhl];
+const WIRES: readonly Wire[] = [
+  ups,
+  dhl,
+  la_poste,
+  postnl,
+  easypost,
+  shippo,
+  aftership,
+  seventeen_track,
+  usps,
+  fedex,
+  pitney_bowes,
+  royal_mail,
+  canada_post,
+  australia_post,
+];
 
 export type { Sandbox };
 
@@ -39,6 +66,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const faults = createFaults();
   const log = createRequestLog(options.logFile);
   const tokens = createTokens(options.tokenLifeMs ?? 14_399_000);
+  const registered = new Set<string>();
 
   const server = createServer((incoming, response) => {
     handle(incoming, response).catch((error: unknown) => {
@@ -81,7 +109,13 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     const { api, error } = wire;
     log.record({ api, ...route }, response);
     const { number, numbers = number === null ? [] : [number] } = route;
-    const reply = wire.answer(request, { number, numbers, show: scenarios.show, tokens });
+    const reply = wire.answer(request, {
+      number,
+      numbers,
+      show: scenarios.show,
+      tokens,
+      registered,
+    });
     const fault = faults.take({ api, ...route });
     if (fault === null) return send(response, reply);
     await commitFault({ response, reply, fault, error, trap: `${origin}/_sandbox/trap` });
@@ -95,6 +129,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
 
   const sandbox: Sandbox = {
     port,
+    apis: WIRES.map(({ api }) => api),
     url: (api) => origin + wireOf(api).basePath,
     credentials: (api) => wireOf(api).credentials,
     script: scenarios.script,

@@ -44,6 +44,8 @@ export interface Wire {
       readonly numbers: readonly string[];
       readonly show: (number: string) => VisibleParcel | null;
       readonly tokens: Tokens;
+      /** What an aggregator has been told of, to read and to add to: "<api> <number>". Scripted numbers count as told. */
+      readonly registered: Set<string>;
     },
   ): WireReply;
   /** An error as this API words it. */

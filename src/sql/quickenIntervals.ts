@@ -10,7 +10,7 @@ export async function quickenIntervals(db: Queryable): Promise<void> {
     "update bookpost_private.polling_policies set check_interval = '2 seconds', max_check_interval = '3 seconds'",
   );
   await db.query(
-    `update bookpost_private.lookup_outcomes set retry_after = '2 seconds', max_retry_after = '3 seconds'
+    `update bookpost_private.lookup_outcomes set retry_after = '1 second', max_retry_after = '1 second'
      where retry_after is not null`,
   );
   await db.query(

@@ -19,15 +19,18 @@ export function reportFrom(lookupId: string, result: LookupResult, now: Date): L
 }
 
 function found(tracking: Tracking): Partial<LookupReport> {
+  // One that ends before it begins says nothing; both ends are written alike, so they compare as text.
+  const isEstimateSound = tracking.estimate && tracking.estimate.from <= tracking.estimate.until;
+  const estimate = isEstimateSound ? tracking.estimate : null;
   const told = {
     status: tracking.status,
     raw_status: tracking.rawStatus,
     raw_text: tracking.rawText,
     is_return: tracking.isReturn,
-    estimated_from: tracking.estimate?.from ?? null,
-    estimated_until: tracking.estimate?.until ?? null,
-    estimated_time_zone: tracking.estimate?.timeZone ?? null,
-    is_estimate_a_date: tracking.estimate?.precision === "date",
+    estimated_from: estimate?.from ?? null,
+    estimated_until: estimate?.until ?? null,
+    estimated_time_zone: estimate?.timeZone ?? null,
+    is_estimate_a_date: estimate?.precision === "date",
     signed_by: tracking.signedBy,
     tracking_url: tracking.trackingUrl,
     events: orderEvents(tracking.events).map(({ event, sortAt, sortRank }) => ({
@@ -68,5 +71,8 @@ function failed(
 
 /** A refusal of who we are, not of one number: it concerns every parcel of the API. */
 function isAboutCredentials(last: CarrierCall | undefined): boolean {
-  return last?.kind === "token" || last?.httpStatus === 401 || last?.httpStatus === 403;
+  const { kind, httpStatus } = last ?? {};
+  // A token call that went well may have been somebody else's.
+  if (kind === "token") return httpStatus !== null && (httpStatus ?? 0) >= 400;
+  return httpStatus === 401 || httpStatus === 403;
 }

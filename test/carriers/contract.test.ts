@@ -22,9 +22,21 @@ const SITUATIONS: Readonly<Record<string, string>> = {
   malformed: "malformed",
 };
 
+/** What an API has no code for, and what its fixture shows instead. */
+const OTHERWISE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  // A return shows in PostNL's texts alone: by its codes it could not be delivered.
+  postnl: { return: "exception" },
+  // No status of Australia Post's means a return: it could not be delivered.
+  australia_post: { return: "exception" },
+};
+
 function situationsOf(adapter: CarrierAdapter): Record<string, string> {
   const knowsLastDay = Object.values(adapter.stages).includes("out_for_delivery");
-  return { ...SITUATIONS, ...(knowsLastDay ? { out_for_delivery: "out_for_delivery" } : {}) };
+  return {
+    ...SITUATIONS,
+    ...(knowsLastDay ? { out_for_delivery: "out_for_delivery" } : {}),
+    ...OTHERWISE[adapter.code],
+  };
 }
 
 function read(adapter: CarrierAdapter, { response, subject }: Fixture): unknown {

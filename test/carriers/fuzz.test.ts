@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { CarrierAdapter, Tracking } from "../../src/carriers/carrier.ts";
+import type { CarrierAdapter, LookupSubject, Tracking } from "../../src/carriers/carrier.ts";
 import { foldStatus, orderEvents } from "../../src/carriers/foldStatus.ts";
 import { readAnswer } from "../../src/carriers/readAnswer.ts";
 import { adapters } from "../../src/carriers/registry.ts";
@@ -12,12 +12,21 @@ const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 function read(adapter: CarrierAdapter, body: string, status = 200): Tracking | LookupError {
   try {
     const receivedAt = new Date("2025-09-01T12:00:00Z");
-    const subject = { trackingNumber: "00340434161094042557", carrierCode: adapter.code };
-    return readAnswer(adapter, { status, headers: {}, body, receivedAt }, subject);
+    return readAnswer(adapter, { status, headers: {}, body, receivedAt }, subjectOf(adapter));
   } catch (error) {
     if (isLookupError(error)) return error;
     throw error;
   }
+}
+
+const subjects = new Map<string, LookupSubject>();
+
+/** The parcel that the first fixture is about: asked about another one, some would not read the answer at all. */
+function subjectOf({ code }: CarrierAdapter): LookupSubject {
+  const subject = subjects.get(code) ?? readFixtures(code)[0]?.subject;
+  if (subject === undefined) throw new Error(`no fixture of ${code}`);
+  subjects.set(code, subject);
+  return subject;
 }
 
 /** What the database and the messages rely on, whatever the carrier sent. */
@@ -95,6 +104,11 @@ function mutated(fixtures: readonly Fixture[]): fc.Arbitrary<string> {
   });
 }
 
+/** An answer as its adapter compares it: Australia Post's codes are words, in any case and with blanks. */
+function asCodes(code: string, text: string): string {
+  return code === "australia_post" ? text.toLowerCase().replaceAll(" ", "_") : text;
+}
+
 describe.each(adapters.map((adapter) => ({ code: adapter.code, adapter })))(
   "$code",
   ({ code, adapter }) => {
@@ -129,11 +143,17 @@ describe.each(adapters.map((adapter) => ({ code: adapter.code, adapter })))(
       );
       const innocent = found.filter(
         ({ expected, reply }) =>
-          expected.status !== "delivered" && !mentions(reply.body, [...codes, "DD", "DEL", "D"]),
+          expected.status !== "delivered" &&
+          !mentions(reply.body, [...codes, "DD", "DEL", "D"]) &&
+          !codes.some((listed) =>
+            asCodes(code, JSON.stringify(reply.body)).includes(JSON.stringify(listed)),
+          ),
       );
       expect(innocent.length).toBeGreaterThan(1);
       fc.assert(
         fc.property(mutated(innocent), (text) => {
+          // The change may have put one in.
+          if (codes.some((listed) => asCodes(code, text).includes(JSON.stringify(listed)))) return;
           const result = read(adapter, text);
           if (isLookupError(result)) return;
           expect(result.status).not.toBe("delivered");

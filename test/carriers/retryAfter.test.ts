@@ -54,3 +54,21 @@ test.each([
 ])("%j says nothing", (text) => {
   expect(wait(text)).toBeNull();
 });
+
+test.each([
+  [{ "x-reset": "1756728005" }, 5],
+  [{ "x-reset": "1756728005", "retry-after": "7" }, 7],
+  [{ "x-reset": "1756728005", date: "Mon, 01 Sep 2025 11:59:58 GMT" }, 7],
+  [{ "x-reset": "1756700000" }, 1],
+  [{ "x-reset": "5" }, 1],
+  [{ "x-reset": "soon" }, null],
+  [{}, null],
+])("a reset in Unix seconds, %j, is a wait of %s s", (headers, seconds) => {
+  const at = readRetryAfter({ headers, receivedAt: RECEIVED_AT }, "x-reset");
+  expect(at && (at.getTime() - RECEIVED_AT.getTime()) / 1_000).toBe(seconds);
+});
+
+test("without its name no other header is read", () => {
+  const headers = { "x-ratelimit-reset": "1756728005" };
+  expect(readRetryAfter({ headers, receivedAt: RECEIVED_AT })).toBeNull();
+});

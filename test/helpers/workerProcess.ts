@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { adapters } from "../../src/carriers/registry.ts";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import type { TestDatabase } from "./database.ts";
 import { until } from "./until.ts";
@@ -20,7 +19,7 @@ export interface WorkerProcess {
 /** The environment that points every carrier's API at a sandbox. */
 export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
   const environment: Record<string, string> = {};
-  for (const { code: api } of adapters) {
+  for (const api of sandbox.apis) {
     const prefix = api.toUpperCase();
     environment[`${prefix}_BASE_URL`] = sandbox.url(api);
     for (const [suffix, text] of Object.entries(sandbox.credentials(api)))

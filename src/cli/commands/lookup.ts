@@ -1,9 +1,15 @@
 import { Command } from "commander";
-import type { LookupResult, Tracking, TrackingEvent } from "../../carriers/carrier.ts";
+import { AGGREGATORS } from "../../carriers/aggregators.ts";
+import type {
+  CarrierAdapter,
+  LookupResult,
+  Tracking,
+  TrackingEvent,
+} from "../../carriers/carrier.ts";
 import { foldStatus, orderEvents } from "../../carriers/foldStatus.ts";
 import { adapterFor, adapters } from "../../carriers/registry.ts";
-import { checkTrackingNumber, normalizeTrackingNumber } from "../../carriers/trackingNumber.ts";
 import { UsageError } from "../../errors.ts";
+import { acceptNumber } from "../acceptNumber.ts";
 import { carrierEstimate, carrierTime } from "../carrierTime.ts";
 import type { CliContext } from "../context.ts";
 import { type EventJson, eventTable } from "../eventTable.ts";
@@ -30,36 +36,31 @@ interface LookupJson {
 export function lookupCommand(context: CliContext): Command {
   return new Command("lookup")
     .description("ask a carrier about a number, without the database; nothing is kept")
-    .argument("<carrier>", `whose API is asked: ${adapters.map((a) => a.code).join(", ")}`)
+    .argument("<api>", `whose API is asked: ${adapters.map((a) => a.code).join(", ")}`)
     .argument("<number>", "the tracking number")
+    .option("--carrier <code>", "who carries it, where the API answers for many carriers")
     .option("--force", "insist on a number that does not look like one of this carrier")
-    .action(async (carrier: string, text: string, { force }: { force?: boolean }) => {
-      const adapter = adapterFor(carrier);
-      const configured = context.config().carriers.get(carrier);
+    .action(async (api: string, text: string, given: { carrier?: string; force?: boolean }) => {
+      const adapter = adapterFor(api);
+      const configured = context.config().carriers.get(api);
       if (adapter === null || configured === undefined)
         throw new UsageError(
           "UNKNOWN_CARRIER",
-          `No API of a carrier "${carrier}" can be asked; there are ${adapters.map((a) => a.code).join(", ")}.`,
+          `No API of a carrier "${api}" can be asked; there are ${adapters.map((a) => a.code).join(", ")}.`,
         );
+      const carrierCode = chooseCarrier(adapter, given.carrier);
       if (configured.credentials === null)
         throw new UsageError(
           "NOT_CONFIGURED",
           `${adapter.name} cannot be asked without credentials: set ${configured.missing.join(" and ")} in the environment or in .env.`,
         );
-      const number = normalizeTrackingNumber(text);
-      const check = checkTrackingNumber(carrier, number);
-      if (!check.ok && !force)
-        throw new UsageError(
-          "BAD_NUMBER",
-          `"${text}" is not accepted: ${check.rule}. Look for a typing error, or insist with --force.`,
-        );
-      const doubt = check.ok ? check.warning : check.rule;
+      const { number, doubt } = acceptNumber(carrierCode, text, given);
 
       // Loaded here: the other commands do without its HTTP client.
       const { createCarrierClient } = await import("../../carriers/client.ts");
       const { credentials, baseUrl } = configured;
       const client = createCarrierClient(adapter, { credentials, baseUrl });
-      const result = await client.lookUp(number).finally(() => client.close());
+      const result = await client.lookUp(number, { carrierCode }).finally(() => client.close());
 
       const json = toJson(result, doubt === null ? [] : [doubt]);
       context.print({
@@ -72,6 +73,22 @@ export function lookupCommand(context: CliContext): Command {
       for (const warning of json.warnings) context.remark(`Note: ${warning}`);
       if (json.outcome !== "found" && json.outcome !== "not_found") context.fail();
     });
+}
+
+/** Who carries it: the API's own carrier, or the one that was named to an aggregator. */
+function chooseCarrier({ code, name }: CarrierAdapter, named: string | undefined): string {
+  if (!AGGREGATORS.has(code)) {
+    if (named === undefined || named === code) return code;
+    throw new UsageError(
+      "OTHER_CARRIER",
+      `${name} answers for its own parcels only, not for "${named}": leave --carrier out.`,
+    );
+  }
+  if (named !== undefined) return named;
+  throw new UsageError(
+    "NO_CARRIER",
+    `${name} answers for many carriers: say who carries the parcel, such as --carrier usps; it is never guessed from the number.`,
+  );
 }
 
 function toJson(result: LookupResult, doubts: readonly string[]): LookupJson {

@@ -1,9 +1,10 @@
 import { Command } from "commander";
-import { checkTrackingNumber, normalizeTrackingNumber } from "../../carriers/trackingNumber.ts";
+import { normalizeTrackingNumber, possibleCarriers } from "../../carriers/trackingNumber.ts";
 import { UsageError } from "../../errors.ts";
 import { readParcelsOfBook } from "../../sql/readParcelsOfBook.ts";
 import { readWhy } from "../../sql/readWhy.ts";
 import { trackBook } from "../../sql/trackBook.ts";
+import { acceptNumber } from "../acceptNumber.ts";
 import type { CliContext } from "../context.ts";
 import { labels } from "../labels.ts";
 import { oneLine } from "../oneLine.ts";
@@ -41,20 +42,9 @@ export function trackCommand(context: CliContext): Command {
       .option("--force", "insist on a number that does not look like one of this carrier")
       .action(
         async (carrier: string | undefined, number: string | undefined, given: TrackOptions) => {
-          if (carrier === undefined || number === undefined)
-            throw new UsageError(
-              "NO_CARRIER",
-              "Give the carrier and the number: npx bookpost track ups 1Z… --title '…'. The carrier is always said, never guessed from the number.",
-            );
+          if (carrier === undefined || number === undefined) throw incomplete(carrier);
           const title = checkOptions(given);
-          const trackingNumber = normalizeTrackingNumber(number);
-          const check = checkTrackingNumber(carrier, trackingNumber);
-          if (!check.ok && !given.force)
-            throw new UsageError(
-              "BAD_NUMBER",
-              `"${number}" is not accepted: ${check.rule}. Look for a typing error, or insist with --force.`,
-            );
-          const warning = check.ok ? check.warning : check.rule;
+          const { number: trackingNumber, doubt } = acceptNumber(carrier, number, given);
 
           await context.withDatabase(async (db) => {
             const book = await trackBook(db, {
@@ -76,7 +66,7 @@ export function trackCommand(context: CliContext): Command {
                 p.closedAt === null,
             );
             const [why] = parcel === undefined ? [] : await readWhy(db, [parcel.id], 1);
-            if (warning !== null) context.remark(`Note: ${warning}.`);
+            if (doubt !== null) context.remark(`Note: ${doubt}.`);
             context.print({
               json: {
                 book,
@@ -89,7 +79,7 @@ export function trackCommand(context: CliContext): Command {
                   trackingPage: parcel.trackingPage,
                 },
                 why: why && { reason: why.reason, until: why.until },
-                warning,
+                warning: doubt,
               },
               text: () =>
                 [
@@ -106,6 +96,20 @@ export function trackCommand(context: CliContext): Command {
           });
         },
       )
+  );
+}
+
+const CHOICE = new Intl.ListFormat("en-GB", { type: "disjunction" });
+
+/** Carrier or number is missing. Whose number it could be is told; none is taken. */
+function incomplete(only = ""): UsageError {
+  const number = normalizeTrackingNumber(only);
+  const codes = possibleCarriers(number);
+  return new UsageError(
+    "NO_CARRIER",
+    codes.length === 0
+      ? "Give the carrier and the number: npx bookpost track ups 1Z… --title '…'. The carrier is always said, never guessed from the number."
+      : `Say who carries it: npx bookpost track <carrier> ${number} --title '…'. By its form it could be ${CHOICE.format(codes)}, but the carrier is always said, never guessed from the number.`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { AGGREGATORS } from "../../../src/carriers/aggregators.ts";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.ts";
 import { newNumber } from "../../helpers/trackBook.ts";
 import { carrierEnvironment } from "../../helpers/workerProcess.ts";
@@ -100,8 +101,36 @@ test("refused credentials are told without telling them", async () => {
   expect(code).toBe(1);
 });
 
+test("a scanned USPS label is asked about by its number", async () => {
+  const number = "9400111206206406260787";
+  sandbox.script(number, { steps: [{ stage: "in_transit", at: "2025-08-25T12:00:00-05:00" }] });
+  const { stdout } = await run(["usps", `420787459400111206206406260787`, "--json"]);
+  expect(JSON.parse(stdout)).toMatchObject({ outcome: "found", status: "in_transit" });
+});
+
+test("an aggregator is asked about the carrier that was named, by that carrier's rules", async () => {
+  const number = "9400111206206406260794";
+  sandbox.script(number, { steps: [{ stage: "in_transit", at: "2025-08-25T12:00:00Z" }] });
+  const found = await run(["easypost", number, "--carrier", "usps", "--json"]);
+  expect(JSON.parse(found.stdout)).toMatchObject({ outcome: "found", status: "in_transit" });
+  expect(sandbox.log.at(-1)).toMatchObject({ api: "easypost", number });
+  const refused = await run(["easypost", "9400111206206406260795", "--carrier", "usps"]);
+  expect(refused.stderr).toContain("check digit");
+  expect(refused.code).toBe(2);
+});
+
+test.for([...AGGREGATORS])("%s is not asked before the carrier is named", async (api) => {
+  const asked = sandbox.log.length;
+  const { code, stdout, stderr } = await run([api, "9400111206206406260787"]);
+  expect(stderr).toMatch(/^[^\n]* answers for many carriers: say who[^\n]*--carrier usps[^\n]*\n$/);
+  expect(stdout).toBe("");
+  expect(code).toBe(2);
+  expect(sandbox.log).toHaveLength(asked);
+});
+
 test.for<[what: string, args: string[], env: Record<string, string>, says: string]>([
-  ["an API nobody wrote", ["nix", "12345678"], {}, "there are ups, dhl"],
+  ["an API nobody wrote", ["nix", "12345678"], {}, "there are ups, usps"],
+  ["a carrier the API does not answer for", ["ups", "12345678", "--carrier", "dhl"], {}, "leave"],
   ["no credentials", ["ups", "12345678"], { UPS_CLIENT_SECRET: "" }, "set UPS_CLIENT_SECRET in"],
   ["an impossible number", ["ups", "1Z123"], {}, "18 letters and digits"],
   ["no number", ["ups"], {}, "'number'"],

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { normalizeTrackingNumber } from "../../../src/carriers/trackingNumber.ts";
 import { beat } from "../../../src/sql/beat.ts";
 import { makeUser } from "../../helpers/makeUser.ts";
 import { one } from "../../helpers/one.ts";
@@ -77,10 +78,52 @@ test("a number with a doubtful check digit is tracked, with a note", async () =>
   expect(JSON.parse(stdout).warning).toContain("typing error");
 });
 
+test("a scanned USPS label is tracked by its number, however it is typed", async () => {
+  const { code, stdout, stderr } = await run(
+    ...["track", "usps", "420 78745 9400-1112-0620-6406-2607-87", "--title", "Scanned", "--json"],
+  );
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  const { book, parcel, warning } = JSON.parse(stdout);
+  expect(warning).toBeNull();
+  expect(parcel.trackingNumber).toBe("9400111206206406260787");
+  const typed = await run(
+    "track",
+    "usps",
+    "9400111206206406260787",
+    "--title",
+    "Scanned",
+    "--json",
+  );
+  expect(JSON.parse(typed.stdout)).toMatchObject({ book: { id: book.id } });
+});
+
+test.each([" 1z\t999-aa1\r\n0123456784 ", "\u00a0jd 014\u2003-\u202f0000\v\f"])(
+  "%j is read by the command line as by the database",
+  async (text) => {
+    const { stored } = await one<{ stored: string }>(
+      db.pool,
+      "select bookpost.normalize_tracking_number($1) as stored",
+      [text],
+    );
+    expect(normalizeTrackingNumber(text)).toBe(stored);
+  },
+);
+
 const nobody = "00000000-0000-0000-0000-000000000000";
 const dhl = ["track", "dhl", "12345678"];
 testRefusals(db, "track refuses what makes no sense, and changes nothing", [
-  ["no carrier", ["track", "1Z12345E0205271688", "--title", "x"], "never guessed"],
+  [
+    "no carrier",
+    ["track", "1z 999-AA1 0123456784", "--title", "x"],
+    "track <carrier> 1Z999AA10123456784 --title '…'. By its form it could be ups, but",
+  ],
+  [
+    "no carrier, of many",
+    ["track", "041441760228964", "--title", "x"],
+    "could be fedex or canada_post, but the carrier is always said, never guessed",
+  ],
+  ["no number", ["track", "ups", "--title", "x"], "Give the carrier and the number"],
   ["neither carrier nor number", ["track", "--title", "x"], "The carrier is always said"],
   ["unknown carrier", ["track", "nix", "12345678", "--title", "x"], 'no carrier "nix"'],
   ["no title", dhl, "A book needs a title"],
@@ -88,6 +131,16 @@ testRefusals(db, "track refuses what makes no sense, and changes nothing", [
   ["endless title", [...dhl, "--title", "x".repeat(501)], "at most 500"],
   ["endless author", [...dhl, "--title", "x", "--author", "x".repeat(501)], "author is short"],
   ["short number", ["track", "dhl", "123", "--title", "x"], "4 to 40 letters and digits"],
+  [
+    "another carrier's number",
+    ["track", "dhl", "1Z999AA10123456784", "--title", "x"],
+    '"1Z999AA10123456784" is not accepted: this is a UPS number that starts with 1Z. Look at the carrier and the number again, or insist with --force.',
+  ],
+  [
+    "wrong check digit",
+    ["track", "usps", "9400111206206406260780", "--title", "x"],
+    "the check digit of a USPS package code",
+  ],
   ["slash", ["track", "dhl", "12/34", "--title", "x"], "4 to 40 letters and digits"],
   ["slash, forced", ["track", "dhl", "12/34", "--title", "x", "--force"], "4 to 40 letters"],
   ["value alone", [...dhl, "--title", "x", "--value", "1"], "--currency EUR"],
