@@ -12,7 +12,8 @@ function importsOf(room: string): [string, string][] {
 }
 
 test("the carriers' room imports only itself, errors, secrets and four libraries", () => {
-  const allowed = /^(\.\/\w+\.ts|\.\.\/(errors|secret)\.ts|zod|undici|luxon|fast-xml-parser|node:[a-z/]+)$/;
+  const allowed =
+    /^(\.\/\w+\.ts|\.\.\/(errors|secret)\.ts|zod|undici|luxon|fast-xml-parser|node:[a-z/]+)$/;
   const imports = importsOf("carriers");
   expect(imports.length).toBeGreaterThan(30);
   expect(imports.filter(([, from]) => !allowed.test(from))).toEqual([]);
