@@ -142,7 +142,7 @@ test("it says what runs where, without a password, and SIGTERM ends it with 0", 
     expect(output).toContain(`/pgpass psql -h 127.0.0.1 -p ${server?.port} -U bookpost bookpost\n`);
     expect(output).toContain("npx bookpost sql");
     expect(output).toMatch(/Worker .*dispatch at "\* \* \* \* \*"/);
-    expect(output).toMatch(/UPS +configured\n/);
+    expect(output).toMatch(/Carriers +UPS, .* configured\n/);
     expect(output).toMatch(/DHL: set DHL_API_KEY\n/);
     for (const url of [server?.url, server?.apiUrl, server?.adminUrl])
       expect(output).not.toContain(new URL(url ?? "").password);

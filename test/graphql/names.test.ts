@@ -157,12 +157,12 @@ describe("from one thing to the next", () => {
 
   it("carriers, their APIs and circuits are found by code", async () => {
     const data = await ask(`{
-      carrier(code: "royal_mail") { name apiCode carrierCircuit { state } }
+      carrier(code: "parcelforce") { name apiCode carrierCircuit { state } }
       carrierApi(code: "dhl") { callsPerDay callWindow { seconds } carriers { nodes { code } } }
       carrierCircuit(apiCode: "dhl") { state openUntil api { code } }
     }`);
     expect(data).toEqual({
-      carrier: { name: "Royal Mail", apiCode: null, carrierCircuit: null },
+      carrier: { name: "Parcelforce", apiCode: null, carrierCircuit: null },
       carrierApi: {
         callsPerDay: 250,
         callWindow: { seconds: 5 },
