@@ -15,6 +15,7 @@ const task: Task = async (payload, helpers) => {
 
   switch (end.kind) {
     case "recorded":
+      for (const warning of end.warnings) helpers.logger.warn(`parcel ${parcelId}: ${warning}`);
       if (end.status !== end.previousStatus)
         helpers.logger.info(`parcel ${parcelId}: ${end.previousStatus} → ${end.status}`);
       else helpers.logger.debug(`parcel ${parcelId}: ${end.outcome}`);

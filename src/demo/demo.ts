@@ -80,6 +80,7 @@ export async function demo(argv: readonly string[]): Promise<number> {
     const hasArrived = await watch({ pool, sandbox, stories, speed, signal: stopping.signal });
     if (hasArrived) {
       say(styleText("green", "All books have arrived or are on their way back."));
+      say(`Requests: ${countRequests(sandbox)}.`);
       if (process.stdin.isTTY && process.stdout.isTTY) {
         say(`GraphQL answers at ${api.url}/graphql until Ctrl-C ends the demo.`);
         if (!stopping.signal.aborted) await once(stopping.signal, "abort");
@@ -186,6 +187,12 @@ async function watch(options: {
   }
   screen.done();
   return false;
+}
+
+/** What each API saw, by the sandbox's own log. */
+function countRequests({ log }: Sandbox): string {
+  const byApi = Map.groupBy(log, ({ api }) => api);
+  return [...byApi].map(([api, requests]) => `${api} ${requests.length}`).join(", ");
 }
 
 function describe({ status, location }: WatchedBook): string {

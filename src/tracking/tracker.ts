@@ -12,7 +12,11 @@ import { shareRequests } from "./shareRequests.ts";
 
 /** How an attempt to look up one parcel ended. */
 export type TrackingEnd =
-  | ({ readonly kind: "recorded" } & RecordedLookup)
+  | ({
+      readonly kind: "recorded";
+      /** What was odd about a new answer and did no harm, such as a code that is not listed. */
+      readonly warnings: readonly string[];
+    } & RecordedLookup)
   /** Its lease had gone before the answer came; nothing was changed. */
   | { readonly kind: "stale" }
   /** No request went out. `retryAt`: until when the reason holds, where that is known. */
@@ -98,7 +102,9 @@ export function createTracker(options: {
       const result = await request.resultOf(permit.lookupId, signal);
       const recorded = await recordPatiently(reportFrom(permit.lookupId, result, new Date()));
       giveUp = null;
-      return recorded ? { kind: "recorded", ...recorded } : { kind: "stale" };
+      if (!recorded) return { kind: "stale" };
+      const isNew = result.kind === "found" && recorded.outcome === "updated";
+      return { kind: "recorded", ...recorded, warnings: isNew ? result.tracking.warnings : [] };
     } finally {
       // If even this fails, the lease runs out by itself.
       await giveUp?.().catch(() => {});

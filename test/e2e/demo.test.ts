@@ -51,6 +51,9 @@ test("a dozen books arrive, while a carrier goes down, its circuit opens, the ot
   expect(lines.some((line) => line.startsWith("usps is asked through pitney_bowes"))).toBe(true);
   const ends = lines.filter((line) => /: (delivered|return to sender)/.test(line));
   expect(new Set(ends.map((line) => line.split(":")[0])).size).toBe(12);
+  const requests = lines.find((line) => line.startsWith("Requests: ")) ?? "";
+  const asked = [...requests.matchAll(/(\w+) \d+/g)].map(([, api]) => api);
+  expect(asked.sort()).toEqual(adapters.map(({ code }) => code).sort());
   expect(await findEmbeddedPostgres(join(clone, ".postgres/demo"))).toBeNull();
 }, 120_000);
 

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { adapters } from "../../../src/carriers/registry.ts";
 
 const BIN = join(import.meta.dirname, "../../../src/bin/bookpost.js");
 const RUN_EACH = join(import.meta.dirname, "runEach.ts");
@@ -13,14 +14,14 @@ export interface Ended {
 }
 
 /** Nothing of the machine's: a developer's .env fills in only what is not set, be it to nothing. */
-const CLEAN = {
+const CLEAN: Readonly<Record<string, string | undefined>> = {
   PATH: process.env.PATH,
   DATABASE_URL: "",
-  UPS_CLIENT_ID: "",
-  UPS_CLIENT_SECRET: "",
-  UPS_BASE_URL: "",
-  DHL_API_KEY: "",
-  DHL_BASE_URL: "",
+  ...Object.fromEntries(
+    adapters.flatMap(({ code, credentials }) =>
+      ["BASE_URL", ...Object.keys(credentials)].map((s) => [`${code.toUpperCase()}_${s}`, ""]),
+    ),
+  ),
 };
 
 type Environment = Readonly<Record<string, string>>;
