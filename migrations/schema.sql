@@ -295,7 +295,7 @@ create table bookpost.parcels (
   constraint parcels_pkey PRIMARY KEY (id),
   constraint parcels_carrier_code_fkey FOREIGN KEY (carrier_code) REFERENCES bookpost.carriers(code) ON UPDATE CASCADE ON DELETE RESTRICT,
   constraint parcels_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE RESTRICT,
-  constraint parcels_closed_reason_is_known CHECK ((closed_reason = ANY (ARRAY['delivered'::text, 'returned'::text, 'cancelled'::text, 'stopped'::text, 'superseded'::text]))),
+  constraint parcels_closed_reason_is_known CHECK ((closed_reason = ANY (ARRAY['delivered'::text, 'returned'::text, 'cancelled'::text, 'stopped'::text]))),
   constraint parcels_closing_has_a_reason CHECK (((closed_at IS NULL) = (closed_reason IS NULL))),
   constraint parcels_delivery_time_needs_a_delivery CHECK (((status = ANY (ARRAY['delivered'::text, 'return_to_sender'::text])) OR ((delivered_at IS NULL) AND (delivered_local_time IS NULL)))),
   constraint parcels_estimate_has_both_ends CHECK ((((estimated_from IS NULL) = (estimated_until IS NULL)) AND (estimated_from <= estimated_until))),
@@ -335,7 +335,7 @@ comment on column bookpost.parcels.delivered_time_zone is 'The zone or offset of
 comment on column bookpost.parcels.signed_by is 'Who took it, as the carrier wrote it.';
 comment on column bookpost.parcels.created_at is 'Since when bookpost has tracked it.';
 comment on column bookpost.parcels.closed_at is 'Since when it is no longer tracked; null: live.';
-comment on column bookpost.parcels.closed_reason is 'delivered, returned, cancelled, stopped (nobody waits for it any more) or superseded.';
+comment on column bookpost.parcels.closed_reason is 'delivered, returned, cancelled or stopped (nobody waits for it any more).';
 grant select on bookpost.parcels to bookpost_member;
 grant select on bookpost.parcels to bookpost_operator;
 grant delete, insert, select, update on bookpost.parcels to bookpost_worker;
@@ -768,11 +768,15 @@ begin
   on conflict (book_id, parcel_id) do update
     set stopped_at = null, tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
 
+  -- A book travels in one parcel: with another number the former one was a mistake, or has done its work.
+  update bookpost.parcel_books pb set stopped_at = clock_timestamp()
+  where pb.book_id = v_book.id and pb.parcel_id <> v_parcel_id and pb.stopped_at is null;
+
   perform bookpost_private.wake_dispatch();
   return v_book;
 end;
 $function$;
-comment on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text) is 'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). Asked again it returns the same book. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
+comment on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text) is 'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). Asked again it returns the same book; with its app_book_id and another number it moves the book to that parcel. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
 grant execute on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text) to bookpost_worker;
 
 create schema bookpost_ops;

@@ -1,5 +1,5 @@
 --! Previous: sha1:0c7e20750770d988dfa15a8dc240abb63ab8490e
---! Hash: sha1:6eeaf818e5a8db56397d3082c9ce1befb09c7330
+--! Hash: sha1:a2bf99d07b320b1eeb78c208ae9ffba09df22303
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.
@@ -45,7 +45,7 @@ create table bookpost.parcels (
     status in ('delivered', 'return_to_sender') or (delivered_at is null and delivered_local_time is null)
   ),
   constraint parcels_closing_has_a_reason check ((closed_at is null) = (closed_reason is null)),
-  constraint parcels_closed_reason_is_known check (closed_reason in ('delivered', 'returned', 'cancelled', 'stopped', 'superseded'))
+  constraint parcels_closed_reason_is_known check (closed_reason in ('delivered', 'returned', 'cancelled', 'stopped'))
 ) with (fillfactor = 85);
 
 comment on table bookpost.parcels is
@@ -61,7 +61,7 @@ comment on column bookpost.parcels.estimated_time_zone is 'The zone of the estim
 comment on column bookpost.parcels.delivered_time_zone is 'The zone or offset of the delivery; null: the carrier gave none.';
 comment on column bookpost.parcels.signed_by is 'Who took it, as the carrier wrote it.';
 comment on column bookpost.parcels.created_at is 'Since when bookpost has tracked it.';
-comment on column bookpost.parcels.closed_reason is 'delivered, returned, cancelled, stopped (nobody waits for it any more) or superseded.';
+comment on column bookpost.parcels.closed_reason is 'delivered, returned, cancelled or stopped (nobody waits for it any more).';
 comment on column bookpost.parcels.tracking_url is 'A public page that the carrier itself named, where it differs from its usual one.';
 comment on column bookpost.parcels.status_version is 'Counts the changes of status; a notification names the version it tells of.';
 comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of the present status. When it happened, the events tell.';

@@ -1,5 +1,5 @@
---! Previous: sha1:6eeaf818e5a8db56397d3082c9ce1befb09c7330
---! Hash: sha1:21729bcc55a4e88a50e96dc1672af1ceea1f0a6a
+--! Previous: sha1:a2bf99d07b320b1eeb78c208ae9ffba09df22303
+--! Hash: sha1:0e1ea0d5027690b396258210aa63db04a1f38c1b
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

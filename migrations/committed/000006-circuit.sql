@@ -1,5 +1,5 @@
---! Previous: sha1:21729bcc55a4e88a50e96dc1672af1ceea1f0a6a
---! Hash: sha1:1bc4af2844ca885e3d6ea7a6c691e70806adc71e
+--! Previous: sha1:0e1ea0d5027690b396258210aa63db04a1f38c1b
+--! Hash: sha1:11cea64ac6b76e619302de9a8ebbbe7484a5991a
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

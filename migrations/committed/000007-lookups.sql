@@ -1,5 +1,5 @@
---! Previous: sha1:1bc4af2844ca885e3d6ea7a6c691e70806adc71e
---! Hash: sha1:fc88427d4b7427e14cbbac81f6aa8bc490a6bd07
+--! Previous: sha1:11cea64ac6b76e619302de9a8ebbbe7484a5991a
+--! Hash: sha1:e0d6b7377dc79a7845f0817218316542c5e4ffa0
 --! Message: lookups
 
 -- One lookup: dispatch, acquire, (call,) record. What may happen when is told in

@@ -1,5 +1,5 @@
---! Previous: sha1:fc88427d4b7427e14cbbac81f6aa8bc490a6bd07
---! Hash: sha1:5940185cd999212ba7c835b456025a5de0df16f2
+--! Previous: sha1:e0d6b7377dc79a7845f0817218316542c5e4ffa0
+--! Hash: sha1:d9d5e346528ab6d1d3c4ec47d719f53ea6b49d2f
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

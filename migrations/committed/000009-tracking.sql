@@ -1,5 +1,5 @@
---! Previous: sha1:5940185cd999212ba7c835b456025a5de0df16f2
---! Hash: sha1:3a4463f1b5344bfb73e4cbe8a0f1d4bca19873cb
+--! Previous: sha1:d9d5e346528ab6d1d3c4ec47d719f53ea6b49d2f
+--! Hash: sha1:074089a3dfad3be6e860a1bb65350f825d0072c3
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -128,13 +128,17 @@ begin
   on conflict (book_id, parcel_id) do update
     set stopped_at = null, tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
 
+  -- A book travels in one parcel: with another number the former one was a mistake, or has done its work.
+  update bookpost.parcel_books pb set stopped_at = clock_timestamp()
+  where pb.book_id = v_book.id and pb.parcel_id <> v_parcel_id and pb.stopped_at is null;
+
   perform bookpost_private.wake_dispatch();
   return v_book;
 end;
 $$;
 
 comment on function bookpost.track_book(text, text, text, text, uuid, numeric, text, text, text) is
-  'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). Asked again it returns the same book. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
+  'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). Asked again it returns the same book; with its app_book_id and another number it moves the book to that parcel. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
 
 -- The parcel a book is in now: the live one, else the latest.
 create function bookpost_private.current_parcel(book uuid) returns uuid

@@ -1,5 +1,5 @@
---! Previous: sha1:3a4463f1b5344bfb73e4cbe8a0f1d4bca19873cb
---! Hash: sha1:f71341ba4b6354a9abcc324410d2098bde4354f1
+--! Previous: sha1:074089a3dfad3be6e860a1bb65350f825d0072c3
+--! Hash: sha1:ed6ab6c2e9977aef6561dc551b9fe6e46409b52a
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -144,6 +144,22 @@ describe("asked again", () => {
     expect(await one(client, "select title from bookpost.books")).toEqual({ title: "Emma" });
   });
 
+  test("with another number, the book moves to that parcel, and the former one is closed", async () => {
+    const client = await rolledBack(db);
+    const api = await makeApi(client);
+    const wrong = await trackBook(client, api.code, { appBookId: "b1" });
+    const right = await trackBook(client, api.code, { appBookId: "b1" });
+    expect(right.bookId).toBe(wrong.bookId);
+    await client.query("select bookpost_private.sweep()");
+    const { rows } = await client.query("select id, closed_reason from bookpost.parcels");
+    expect(new Map(rows.map((row) => [row.id, row.closed_reason]))).toEqual(
+      new Map([
+        [wrong.parcelId, "stopped"],
+        [right.parcelId, null],
+      ]),
+    );
+  });
+
   test("does not move the next look", async () => {
     const client = await rolledBack(db);
     const api = await makeApi(client);
