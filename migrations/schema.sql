@@ -2000,10 +2000,14 @@ BEGIN ATOMIC
              p.id,
              p.status,
              p.status_version
-            FROM ((bookpost.parcels p
+            FROM ((((bookpost.users u
+              JOIN bookpost.parcel_books b ON (((b.owner_id = u.id) AND (b.stopped_at IS NULL))))
+              JOIN bookpost.books k ON ((k.id = b.book_id)))
+              JOIN bookpost.parcels p ON ((p.id = b.parcel_id)))
               JOIN bookpost.parcel_statuses s ON (((s.status = p.status) AND s.is_told)))
-              JOIN bookpost.parcel_books b ON (((b.parcel_id = p.id) AND (b.stopped_at IS NULL))))
-           WHERE (p.id = ANY (notify_owners.parcel_ids)) ON CONFLICT ON CONSTRAINT notifications_one_per_status_version DO NOTHING;
+           WHERE (p.id = ANY (notify_owners.parcel_ids))
+          FOR KEY SHARE OF u
+          FOR KEY SHARE OF k ON CONFLICT ON CONSTRAINT notifications_one_per_status_version DO NOTHING;
 END;
 comment on function bookpost_private.notify_owners(uuid[]) is 'Writes the notifications of the present status of some parcels, one per owner and book. Does not commit.';
 grant execute on function bookpost_private.notify_owners(uuid[]) to bookpost_worker;

@@ -1,5 +1,5 @@
 --! Previous: sha1:e0d6b7377dc79a7845f0817218316542c5e4ffa0
---! Hash: sha1:d9d5e346528ab6d1d3c4ec47d719f53ea6b49d2f
+--! Hash: sha1:6a8929a374292a966110551b4179040064dfc463
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -52,10 +52,15 @@ set search_path = pg_catalog, pg_temp
 begin atomic
   insert into bookpost.notifications (user_id, book_id, parcel_id, status, status_version)
   select b.owner_id, b.book_id, p.id, p.status, p.status_version
-  from bookpost.parcels p
+  from bookpost.users u
+  join bookpost.parcel_books b on b.owner_id = u.id and b.stopped_at is null
+  join bookpost.books k on k.id = b.book_id
+  join bookpost.parcels p on p.id = b.parcel_id
   join bookpost.parcel_statuses s on s.status = p.status and s.is_told
-  join bookpost.parcel_books b on b.parcel_id = p.id and b.stopped_at is null
   where p.id = any (parcel_ids)
+  -- Waits for whoever is deleting the owner or the book, and then there is nobody to tell. Without it the row's own
+  -- foreign keys would wait, and fail.
+  for key share of u, k
   -- Told already: impossible while versions only grow; if it happens, telling twice is the greater evil.
   on conflict on constraint notifications_one_per_status_version do nothing;
 end;

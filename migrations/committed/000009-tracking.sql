@@ -1,5 +1,5 @@
---! Previous: sha1:d9d5e346528ab6d1d3c4ec47d719f53ea6b49d2f
---! Hash: sha1:074089a3dfad3be6e860a1bb65350f825d0072c3
+--! Previous: sha1:6a8929a374292a966110551b4179040064dfc463
+--! Hash: sha1:9d019bce8c4e7b20ddebcc370f5e07fe1b55fac5
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

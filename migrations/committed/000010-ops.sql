@@ -1,5 +1,5 @@
---! Previous: sha1:074089a3dfad3be6e860a1bb65350f825d0072c3
---! Hash: sha1:ed6ab6c2e9977aef6561dc551b9fe6e46409b52a
+--! Previous: sha1:9d019bce8c4e7b20ddebcc370f5e07fe1b55fac5
+--! Hash: sha1:31deac43f95e22d36209299a487b2d503e873dd8
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

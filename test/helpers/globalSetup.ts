@@ -2,7 +2,7 @@ import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { migrate } from "../../src/ops/migrate.ts";
 import { databaseUrl } from "./databaseUrl.ts";
-import { startTestServer } from "./testServer.ts";
+import { startTestServer, type TestServer } from "./testServer.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -17,6 +17,20 @@ export const TEMPLATE = "bookpost_template";
 /** One Postgres for the whole run, and in it a migrated template that each test file clones. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startTestServer();
+  try {
+    await prepareTemplate(server);
+  } catch (error) {
+    // vitest calls no teardown of a setup that failed.
+    await server.stop();
+    throw error;
+  }
+  project.provide("adminUrl", server.adminUrl);
+  project.provide("ownerUrl", server.ownerUrl);
+  project.provide("apiUrl", server.apiUrl);
+  return () => server.stop();
+}
+
+async function prepareTemplate(server: TestServer): Promise<void> {
   const admin = new pg.Client(server.adminUrl);
   await admin.connect();
   await admin.query(`drop database if exists ${TEMPLATE} with (force)`);
@@ -25,8 +39,4 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await admin.query(`grant connect on database ${TEMPLATE} to bookpost_authenticator`);
   await admin.end();
   await migrate({ databaseUrl: databaseUrl(server.ownerUrl, TEMPLATE), adminUrl: server.adminUrl });
-  project.provide("adminUrl", server.adminUrl);
-  project.provide("ownerUrl", server.ownerUrl);
-  project.provide("apiUrl", server.apiUrl);
-  return () => server.stop();
 }
