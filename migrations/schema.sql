@@ -284,6 +284,8 @@ create table bookpost.parcels (
   estimated_from timestamp without time zone,
   estimated_until timestamp without time zone,
   estimated_time_zone text,
+  first_estimated_from timestamp without time zone,
+  first_estimated_until timestamp without time zone,
   is_estimate_a_date boolean default false not null,
   delivered_at timestamp with time zone,
   delivered_local_time timestamp without time zone,
@@ -328,6 +330,8 @@ comment on column bookpost.parcels.is_return is 'The carrier says that it goes b
 comment on column bookpost.parcels.estimated_from is 'Earliest expected delivery, as a wall clock at the destination shows it.';
 comment on column bookpost.parcels.estimated_until is 'Latest expected delivery, as a wall clock at the destination shows it.';
 comment on column bookpost.parcels.estimated_time_zone is 'The zone of the estimate; null: the carrier gave none.';
+comment on column bookpost.parcels.first_estimated_from is 'Earliest delivery by the first estimate that the carrier gave: how far it has moved since, tells how late it is.';
+comment on column bookpost.parcels.first_estimated_until is 'Latest delivery by the first estimate that the carrier gave.';
 comment on column bookpost.parcels.is_estimate_a_date is 'The carrier gave days, not times of day.';
 comment on column bookpost.parcels.delivered_at is 'The carrier''s own time of delivery; null where it gave no offset or zone: see delivered_local_time.';
 comment on column bookpost.parcels.delivered_local_time is 'What the wall clock showed at delivery.';
@@ -2198,6 +2202,8 @@ begin
       reason_code = t.reason_code,
       is_action_required = t.is_action_required,
       is_return = t.returns,
+      first_estimated_from = coalesce(p.first_estimated_from, t.estimated_from),
+      first_estimated_until = coalesce(p.first_estimated_until, t.estimated_until),
       estimated_from = coalesce(t.estimated_from, p.estimated_from),
       estimated_until = coalesce(t.estimated_until, p.estimated_until),
       estimated_time_zone = case when t.estimated_from is null then p.estimated_time_zone else t.estimated_time_zone end,

@@ -1,5 +1,5 @@
 --! Previous: sha1:0c7e20750770d988dfa15a8dc240abb63ab8490e
---! Hash: sha1:a2bf99d07b320b1eeb78c208ae9ffba09df22303
+--! Hash: sha1:a1a7f5796a93d99e02f0d6aaad31f2aca59fd0a0
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.
@@ -27,6 +27,8 @@ create table bookpost.parcels (
   estimated_from timestamp,
   estimated_until timestamp,
   estimated_time_zone text,
+  first_estimated_from timestamp,
+  first_estimated_until timestamp,
   is_estimate_a_date boolean not null default false,
   delivered_at timestamptz,
   delivered_local_time timestamp,
@@ -68,6 +70,8 @@ comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of
 comment on column bookpost.parcels.raw_status is 'The carrier''s own code for its present state, as sent.';
 comment on column bookpost.parcels.raw_text is 'The carrier''s own words for its present state.';
 comment on column bookpost.parcels.estimated_from is 'Earliest expected delivery, as a wall clock at the destination shows it.';
+comment on column bookpost.parcels.first_estimated_from is 'Earliest delivery by the first estimate that the carrier gave: how far it has moved since, tells how late it is.';
+comment on column bookpost.parcels.first_estimated_until is 'Latest delivery by the first estimate that the carrier gave.';
 comment on column bookpost.parcels.is_estimate_a_date is 'The carrier gave days, not times of day.';
 comment on column bookpost.parcels.delivered_at is 'The carrier''s own time of delivery; null where it gave no offset or zone: see delivered_local_time.';
 comment on column bookpost.parcels.delivered_local_time is 'What the wall clock showed at delivery.';

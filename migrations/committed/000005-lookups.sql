@@ -1,5 +1,5 @@
---! Previous: sha1:a2bf99d07b320b1eeb78c208ae9ffba09df22303
---! Hash: sha1:0e1ea0d5027690b396258210aa63db04a1f38c1b
+--! Previous: sha1:a1a7f5796a93d99e02f0d6aaad31f2aca59fd0a0
+--! Hash: sha1:83a821110df2304d35ac302858ec7a4a15f489ab
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

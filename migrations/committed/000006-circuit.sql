@@ -1,5 +1,5 @@
---! Previous: sha1:0e1ea0d5027690b396258210aa63db04a1f38c1b
---! Hash: sha1:11cea64ac6b76e619302de9a8ebbbe7484a5991a
+--! Previous: sha1:83a821110df2304d35ac302858ec7a4a15f489ab
+--! Hash: sha1:a51681b3efc80bcd4da340a4a6efc2ec9271ac92
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:11cea64ac6b76e619302de9a8ebbbe7484a5991a
---! Hash: sha1:e0d6b7377dc79a7845f0817218316542c5e4ffa0
+--! Previous: sha1:a51681b3efc80bcd4da340a4a6efc2ec9271ac92
+--! Hash: sha1:fcbdebc2b97cc1d6725b77898e64308390712666
 --! Message: lookups
 
 -- One lookup: dispatch, acquire, (call,) record. What may happen when is told in

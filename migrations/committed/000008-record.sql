@@ -1,5 +1,5 @@
---! Previous: sha1:e0d6b7377dc79a7845f0817218316542c5e4ffa0
---! Hash: sha1:6a8929a374292a966110551b4179040064dfc463
+--! Previous: sha1:fcbdebc2b97cc1d6725b77898e64308390712666
+--! Hash: sha1:2b7eb91db4817c7b845a8949c6fd0b18bbc95c75
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -194,6 +194,8 @@ begin
       reason_code = t.reason_code,
       is_action_required = t.is_action_required,
       is_return = t.returns,
+      first_estimated_from = coalesce(p.first_estimated_from, t.estimated_from),
+      first_estimated_until = coalesce(p.first_estimated_until, t.estimated_until),
       estimated_from = coalesce(t.estimated_from, p.estimated_from),
       estimated_until = coalesce(t.estimated_until, p.estimated_until),
       estimated_time_zone = case when t.estimated_from is null then p.estimated_time_zone else t.estimated_time_zone end,

@@ -1,5 +1,5 @@
---! Previous: sha1:6a8929a374292a966110551b4179040064dfc463
---! Hash: sha1:9d019bce8c4e7b20ddebcc370f5e07fe1b55fac5
+--! Previous: sha1:2b7eb91db4817c7b845a8949c6fd0b18bbc95c75
+--! Hash: sha1:6699c295405a23b1dbd28e893d7b7d7cdb364ae2
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:9d019bce8c4e7b20ddebcc370f5e07fe1b55fac5
---! Hash: sha1:31deac43f95e22d36209299a487b2d503e873dd8
+--! Previous: sha1:6699c295405a23b1dbd28e893d7b7d7cdb364ae2
+--! Hash: sha1:01bf753f3a9ef4a33e4e6a61d76904b89477e3ac
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -190,7 +190,7 @@ describe("the row of the parcel", () => {
     });
   });
 
-  test("a new estimate replaces both ends of the old one", async () => {
+  test("a new estimate replaces both ends of the old one, and the first one is kept beside it", async () => {
     const { client, answer } = await oneParcel();
     await answer({
       estimated_from: "2026-03-01T08:00:00",
@@ -204,7 +204,8 @@ describe("the row of the parcel", () => {
     });
     await answer({ raw_text: "no estimate now" });
     const { rows } = await client.query(
-      "select estimated_from::text, estimated_until::text, estimated_time_zone, is_estimate_a_date from bookpost.parcels",
+      `select estimated_from::text, estimated_until::text, estimated_time_zone, is_estimate_a_date,
+         first_estimated_from::text, first_estimated_until::text from bookpost.parcels`,
     );
     expect(rows).toEqual([
       {
@@ -212,6 +213,8 @@ describe("the row of the parcel", () => {
         estimated_until: "2026-03-06 00:00:00",
         estimated_time_zone: null,
         is_estimate_a_date: true,
+        first_estimated_from: "2026-03-01 08:00:00",
+        first_estimated_until: "2026-03-01 12:00:00",
       },
     ]);
   });
