@@ -1,5 +1,5 @@
 --! Previous: sha1:a1a7f5796a93d99e02f0d6aaad31f2aca59fd0a0
---! Hash: sha1:83a821110df2304d35ac302858ec7a4a15f489ab
+--! Hash: sha1:b52379bd4bfc2877674f9c855dae0ea5e68af1b8
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -30,29 +30,6 @@ insert into bookpost_private.lookup_outcomes (outcome, circuit_effect, retry_aft
   ('out_of_quota', 'none', null, null, 'The day''s or hour''s allowance is spent; the API waits for the reset.'),
   ('local', 'none', '1 minute', '15 minutes', 'Our side: no name, no route, or we were shutting down.'),
   ('interrupted', 'none', null, null, 'The process that looked died or lost its lease.');
-
-create table bookpost_private.polling_policies (
-  status text primary key references bookpost.parcel_statuses on update cascade on delete cascade,
-  check_interval interval not null,
-  max_check_interval interval not null,
-  constraint polling_policies_intervals_are_positive check (check_interval > '0' and max_check_interval >= check_interval)
-);
-
-comment on table bookpost_private.polling_policies is
-  'How often a parcel is looked up, by status: check_interval after news, growing to max_check_interval while it stays silent.';
-
-insert into bookpost_private.polling_policies (status, check_interval, max_check_interval) values
-  -- Chosen: seldom before pick-up, hourly on the road, often on the last day, daily when silent; revisit when measured.
-  ('pending', '2 hours', '1 day'),
-  ('pre_transit', '4 hours', '1 day'),
-  ('in_transit', '1 hour', '1 day'),
-  ('out_for_delivery', '15 minutes', '2 hours'),
-  ('available_for_pickup', '6 hours', '1 day'),
-  ('delivered', '1 day', '1 day'),
-  ('exception', '2 hours', '1 day'),
-  ('return_to_sender', '12 hours', '1 day'),
-  ('cancelled', '1 day', '1 day'),
-  ('unknown', '4 hours', '1 day');
 
 create table bookpost_private.checks (
   parcel_id uuid primary key references bookpost.parcels on delete cascade,
@@ -220,7 +197,7 @@ comment on function bookpost_private.make_partitions(integer) is
   'Makes the ledgers'' partitions for this month and the next ones. Run daily by the maintain task.';
 
 select bookpost_private.protect_table(t) from unnest(array[
-  'bookpost_private.lookup_outcomes', 'bookpost_private.polling_policies', 'bookpost_private.checks',
+  'bookpost_private.lookup_outcomes', 'bookpost_private.checks',
   'bookpost_private.forsaken_parcels', 'bookpost_private.leases', 'bookpost_private.lookups', 'bookpost_private.carrier_calls',
   'bookpost_private.carrier_answers', 'bookpost_private.workers'
 ]::regclass[]) t;

@@ -1,5 +1,5 @@
---! Previous: sha1:6699c295405a23b1dbd28e893d7b7d7cdb364ae2
---! Hash: sha1:01bf753f3a9ef4a33e4e6a61d76904b89477e3ac
+--! Previous: sha1:6671c123fdb8d17cf7b7a9e3ab99fae3de70efb4
+--! Hash: sha1:f3790798bdd231060a7270f093413f6856eec5ef
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -1,5 +1,5 @@
---! Previous: sha1:83a821110df2304d35ac302858ec7a4a15f489ab
---! Hash: sha1:a51681b3efc80bcd4da340a4a6efc2ec9271ac92
+--! Previous: sha1:c48a41d7edc55540ff7bf646f8f7a4513a600c39
+--! Hash: sha1:dd664aa378c88eb75144f30253a900522ba0c2b7
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,8 +1,56 @@
---! Previous: sha1:fcbdebc2b97cc1d6725b77898e64308390712666
---! Hash: sha1:2b7eb91db4817c7b845a8949c6fd0b18bbc95c75
+--! Previous: sha1:9233ccd48e8dabf39906b7240a293306468ca33f
+--! Hash: sha1:d11342387745691fba4e0502bb247b7cdd4dab97
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
+
+-- A parcel's status, from the set of its scans: the newest that carries a stage decides.
+create function bookpost_private.fold_status(parcel_id uuid, is_return boolean, told_status text, present_status text)
+returns table (
+  status text, reason_code text, is_action_required boolean,
+  delivered_at timestamptz, delivered_local_time timestamp, delivered_time_zone text
+)
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+  with newest as (
+    select e.status, e.reason_code, e.is_action_required
+    from bookpost.tracking_events e
+    where e.parcel_id = fold_status.parcel_id and e.status <> 'unknown'
+    order by e.sort_at desc, e.sort_rank desc, e.identity desc
+    limit 1
+  ),
+  stage as (
+    select coalesce(
+      (select n.status from newest n),
+      nullif(told_status, 'unknown'),
+      -- What carries no stage overwrites nothing.
+      nullif(present_status, 'pending'),
+      'unknown'
+    ) as status
+  ),
+  delivery as (
+    select e.occurred_at, e.local_time, e.time_zone
+    from bookpost.tracking_events e, stage s
+    where e.parcel_id = fold_status.parcel_id and e.status = 'delivered' and s.status = 'delivered'
+    order by e.sort_at desc, e.sort_rank desc, e.identity desc
+    limit 1
+  )
+  select
+    case
+      when fold_status.is_return
+        and s.status in ('in_transit', 'out_for_delivery', 'available_for_pickup', 'exception', 'delivered')
+        then 'return_to_sender'
+      else s.status
+    end,
+    (select n.reason_code from newest n),
+    coalesce((select n.is_action_required from newest n), false),
+    d.occurred_at, d.local_time, d.time_zone
+  from stage s left join delivery d on true;
+end;
+
+comment on function bookpost_private.fold_status(uuid, boolean, text, text) is
+  'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. A return that is delivered is return_to_sender with a delivery time. One row always.';
 
 create type bookpost_private.lookup_report as (
   -- What the worker sends.

@@ -1,5 +1,5 @@
---! Previous: sha1:2b7eb91db4817c7b845a8949c6fd0b18bbc95c75
---! Hash: sha1:6699c295405a23b1dbd28e893d7b7d7cdb364ae2
+--! Previous: sha1:d11342387745691fba4e0502bb247b7cdd4dab97
+--! Hash: sha1:6671c123fdb8d17cf7b7a9e3ab99fae3de70efb4
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

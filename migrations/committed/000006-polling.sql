@@ -1,0 +1,52 @@
+--! Previous: sha1:b52379bd4bfc2877674f9c855dae0ea5e68af1b8
+--! Hash: sha1:c48a41d7edc55540ff7bf646f8f7a4513a600c39
+--! Message: polling
+
+-- When to look again.
+
+create table bookpost_private.polling_policies (
+  status text primary key references bookpost.parcel_statuses on update cascade on delete cascade,
+  check_interval interval not null,
+  max_check_interval interval not null,
+  constraint polling_policies_intervals_are_positive check (check_interval > '0' and max_check_interval >= check_interval)
+);
+
+comment on table bookpost_private.polling_policies is
+  'How often a parcel is looked up, by status: check_interval after news, growing to max_check_interval while it stays silent.';
+
+insert into bookpost_private.polling_policies (status, check_interval, max_check_interval) values
+  -- Chosen: seldom before pick-up, hourly on the road, often on the last day, daily when silent; revisit when measured.
+  ('pending', '2 hours', '1 day'),
+  ('pre_transit', '4 hours', '1 day'),
+  ('in_transit', '1 hour', '1 day'),
+  ('out_for_delivery', '15 minutes', '2 hours'),
+  ('available_for_pickup', '6 hours', '1 day'),
+  ('delivered', '1 day', '1 day'),
+  ('exception', '2 hours', '1 day'),
+  ('return_to_sender', '12 hours', '1 day'),
+  ('cancelled', '1 day', '1 day'),
+  ('unknown', '4 hours', '1 day');
+
+select bookpost_private.protect_table('bookpost_private.polling_policies');
+
+create function bookpost_private.next_check_interval(
+  outcome text, status text, unchanged_count integer, failure_count integer
+) returns interval
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select case
+    when o.retry_after is not null then
+      least(o.max_retry_after, o.retry_after * power(2, least(next_check_interval.failure_count - 1, 20)))
+    when o.outcome in ('updated', 'unchanged', 'not_found') then
+      -- Half a day without news, then ever longer.
+      least(p.max_check_interval, p.check_interval * greatest(1, next_check_interval.unchanged_count / 12.0))
+    else interval '0'
+  end
+  from bookpost_private.lookup_outcomes o
+  cross join bookpost_private.polling_policies p
+  where o.outcome = next_check_interval.outcome and p.status = next_check_interval.status;
+end;
+
+comment on function bookpost_private.next_check_interval(text, text, integer, integer) is
+  'How long until the next look, before jitter: by the outcome''s back-off, else by the status''s policy; 0 where only the API''s own gate counts.';
