@@ -24,10 +24,9 @@ const task: Task = async (payload, helpers) => {
       helpers.logger.warn(`parcel ${parcelId}: the answer came too late and changed nothing`);
       return;
     case "refused": {
-      const waitMs = end.retryAt === null ? Infinity : end.retryAt.getTime() - Date.now();
-      const isShort = waitMs <= LONGEST_SNOOZE_MS;
-      if ((end.reason === "no_budget" || end.reason === "late") && isShort)
-        await snooze(helpers, end.retryAt ?? new Date());
+      const { reason, retryInMs } = end;
+      if (reason === "no_budget" && retryInMs !== null && retryInMs <= LONGEST_SNOOZE_MS)
+        await snooze(helpers, retryInMs);
       return;
     }
     default:

@@ -1,5 +1,5 @@
---! Previous: sha1:a1a7f5796a93d99e02f0d6aaad31f2aca59fd0a0
---! Hash: sha1:b52379bd4bfc2877674f9c855dae0ea5e68af1b8
+--! Previous: sha1:5f484d4c50eb5a568ada939ec4eaf36f045f2286
+--! Hash: sha1:4e9666199e059e5683189c00e85ad300bed2e997
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -44,9 +44,14 @@ create table bookpost_private.checks (
   digest text,
   unchanged_count integer not null default 0,
   failure_count integer not null default 0,
+  head_start interval not null default '0',
+  utc_offset interval,
+  day date not null default '-infinity',
+  day_calls integer not null default 0,
   constraint checks_next_look_or_reason check ((next_check_at is null) = (pause_reason is not null)),
   constraint checks_pause_reason_is_known check (pause_reason in ('closed', 'no_api', 'quarantined')),
-  constraint checks_due_needs_an_api check (next_check_at is null or api_code is not null)
+  constraint checks_due_needs_an_api check (next_check_at is null or api_code is not null),
+  constraint checks_day_calls_is_not_negative check (day_calls >= 0)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
 comment on table bookpost_private.checks is
@@ -54,6 +59,12 @@ comment on table bookpost_private.checks is
 comment on column bookpost_private.checks.pause_reason is
   'Why there is no next look: closed; no_api (people set the status); quarantined (our own bug, see last_error).';
 comment on column bookpost_private.checks.digest is 'Of the last answer as we read it; the same digest again means nothing is new.';
+
+comment on column bookpost_private.checks.head_start is
+  'When calls are scarce: how much earlier than its turn it goes, as if it had been due that much sooner (head_starts).';
+comment on column bookpost_private.checks.utc_offset is 'Of the wall clock where it was scanned last, as far as the carrier told.';
+comment on column bookpost_private.checks.day is 'The API''s own day that day_calls counts.';
+comment on column bookpost_private.checks.day_calls is 'How many requests have asked about this parcel on that day.';
 
 -- What dispatch reads: the due parcels of one API, longest overdue first.
 create index checks_api_code_next_check_at_idx on bookpost_private.checks (api_code, next_check_at, parcel_id)
@@ -78,11 +89,15 @@ create table bookpost_private.leases (
   is_probe boolean not null,
   worker_id text not null,
   started_at timestamptz not null,
+  call_at timestamptz not null,
   lease_until timestamptz not null,
+  calls integer not null,
   constraint leases_lookup_id_is_unique unique (lookup_id),
   constraint leases_ends_after_it_starts check (lease_until > started_at)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
+comment on column bookpost_private.leases.call_at is 'When its request is to go out.';
+comment on column bookpost_private.leases.calls is 'How many requests its permit has paid for so far; 0: another lookup of its batch has.';
 comment on column bookpost_private.leases.batch_id is 'Lookups that share one request, where the API takes many numbers at once.';
 comment on table bookpost_private.leases is
   'The lookups under way: one per parcel. Recording deletes the lease, which is how a late answer is recognised.';
@@ -94,6 +109,7 @@ create index leases_api_code_idx on bookpost_private.leases (api_code);
 create table bookpost_private.lookups (
   id uuid not null,
   parcel_id uuid not null,
+  batch_id uuid not null,
   api_code text not null,
   generation integer not null,
   is_probe boolean not null,

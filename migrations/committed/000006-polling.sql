@@ -1,5 +1,5 @@
---! Previous: sha1:b52379bd4bfc2877674f9c855dae0ea5e68af1b8
---! Hash: sha1:c48a41d7edc55540ff7bf646f8f7a4513a600c39
+--! Previous: sha1:4e9666199e059e5683189c00e85ad300bed2e997
+--! Hash: sha1:d8955863420c96cebcfa89d7c0c212f587093324
 --! Message: polling
 
 -- When to look again.
@@ -29,24 +29,23 @@ insert into bookpost_private.polling_policies (status, check_interval, max_check
 
 select bookpost_private.protect_table('bookpost_private.polling_policies');
 
-create function bookpost_private.next_check_interval(
-  outcome text, status text, unchanged_count integer, failure_count integer
-) returns interval
+create function bookpost_private.next_check_at(
+  api_code text, outcome text, status text, looked_at timestamptz, last_changed_at timestamptz,
+  unchanged_count integer, failure_count integer,
+  estimated_from timestamp, estimated_until timestamp, utc_offset interval, jitter double precision default random()
+) returns timestamptz
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-  select case
+  select looked_at + (0.9 + jitter * 0.2) * case
     when o.retry_after is not null then
-      least(o.max_retry_after, o.retry_after * power(2, least(next_check_interval.failure_count - 1, 20)))
+      least(o.max_retry_after, o.retry_after * power(2, least(next_check_at.failure_count - 1, 20)))
     when o.outcome in ('updated', 'unchanged', 'not_found') then
       -- Half a day without news, then ever longer.
-      least(p.max_check_interval, p.check_interval * greatest(1, next_check_interval.unchanged_count / 12.0))
+      least(p.max_check_interval, p.check_interval * greatest(1, next_check_at.unchanged_count / 12.0))
     else interval '0'
   end
   from bookpost_private.lookup_outcomes o
   cross join bookpost_private.polling_policies p
-  where o.outcome = next_check_interval.outcome and p.status = next_check_interval.status;
+  where o.outcome = next_check_at.outcome and p.status = next_check_at.status;
 end;
-
-comment on function bookpost_private.next_check_interval(text, text, integer, integer) is
-  'How long until the next look, before jitter: by the outcome''s back-off, else by the status''s policy; 0 where only the API''s own gate counts.';

@@ -1,5 +1,5 @@
---! Previous: sha1:6671c123fdb8d17cf7b7a9e3ab99fae3de70efb4
---! Hash: sha1:f3790798bdd231060a7270f093413f6856eec5ef
+--! Previous: sha1:3f7ef1ceb7722e2e378bb64b2a45ded383ae5477
+--! Hash: sha1:a7fab6e4a8bf1db41e3b43111177b101301bca60
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
