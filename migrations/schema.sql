@@ -822,6 +822,10 @@ create view bookpost_ops.circuits with (security_invoker=true) as
     c.consecutive_failures,
     c.open_until,
     c.is_forced,
+        CASE
+            WHEN c.state = 'closed'::text AND (c.released_at + a.release_duration) > now() THEN c.released_at + a.release_duration
+            ELSE NULL::timestamp with time zone
+        END AS released_until,
     g.reason AS held_by,
     g.until AS held_until,
     b.parked_reason,
@@ -848,8 +852,35 @@ create view bookpost_ops.circuits with (security_invoker=true) as
           WHERE x.api_code = c.api_code
           ORDER BY x.id DESC
          LIMIT 1) t ON true;
-comment on view bookpost_ops.circuits is 'Each API''s circuit, what holds it back and until when, what it has used of its day, and how many parcels are due.';
+comment on view bookpost_ops.circuits is 'Each API''s circuit, what holds it back and until when, what it has used of its day, and how many parcels are due. released_until: after an outage, until when it is let through gradually.';
 grant select on bookpost_ops.circuits to bookpost_worker;
+
+create view bookpost_ops.needs_person with (security_invoker=true) as
+ SELECT
+        CASE
+            WHEN c.pause_reason = 'quarantined'::text THEN 'quarantined'::text
+            ELSE c.last_outcome
+        END AS kind,
+    c.api_code,
+    p.id AS parcel_id,
+    (p.carrier_code || ' '::text) || p.tracking_number AS what,
+    c.last_error AS detail,
+    COALESCE(c.last_changed_at, p.created_at) AS since
+   FROM bookpost_private.checks c
+     JOIN bookpost.parcels p ON p.id = c.parcel_id AND p.closed_at IS NULL
+     LEFT JOIN bookpost_private.lookup_outcomes o ON o.outcome = c.last_outcome
+  WHERE c.pause_reason = 'quarantined'::text OR o.person_after <= (now() - COALESCE(c.last_changed_at, p.created_at))
+UNION ALL
+ SELECT 'parked'::text AS kind,
+    b.api_code,
+    NULL::uuid AS parcel_id,
+    b.api_code AS what,
+    b.parked_reason AS detail,
+    b.parked_at AS since
+   FROM bookpost_private.budgets b
+  WHERE b.parked_at IS NOT NULL;
+comment on view bookpost_ops.needs_person is 'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, answers that make no sense, requests that were refused, APIs that refused our credentials.';
+grant select on bookpost_ops.needs_person to bookpost_worker;
 
 create view bookpost_ops.recent_lookups with (security_invoker=true) as
  SELECT k.finished_at,
@@ -922,6 +953,18 @@ comment on view bookpost_ops.unmapped_codes is 'Codes that carriers used and our
 grant select on bookpost_ops.unmapped_codes to bookpost_worker;
 
 create view bookpost_ops.why with (security_invoker=true) as
+ WITH gates AS MATERIALIZED (
+         SELECT a.code,
+            x.allowance,
+            x.urgent_allowance,
+            x.reason,
+            x.until,
+            x.next_call_at,
+            x.pace,
+            x.batch_size
+           FROM bookpost.carrier_apis a
+             CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, urgent_allowance, reason, until, spacing, release_spacing, next_call_at, pace, batch_size)
+        )
  SELECT p.id AS parcel_id,
     p.carrier_code,
     p.tracking_number,
@@ -933,7 +976,8 @@ create view bookpost_ops.why with (security_invoker=true) as
             WHEN q.locked_at IS NOT NULL THEN 'looking'::text
             WHEN q.parcel_id IS NOT NULL AND q.attempts < q.max_attempts THEN 'queued'::text
             WHEN c.next_check_at > now() THEN 'scheduled'::text
-            WHEN g.allowance = 0 THEN g.reason
+            WHEN g.urgent_allowance = 0 THEN g.reason
+            WHEN d.place > d.allowance THEN 'no_budget'::text
             ELSE 'due'::text
         END AS reason,
         CASE
@@ -941,9 +985,11 @@ create view bookpost_ops.why with (security_invoker=true) as
             WHEN c.pause_reason IS NOT NULL THEN NULL::timestamp with time zone
             WHEN q.parcel_id IS NOT NULL AND q.attempts < q.max_attempts THEN q.run_at
             WHEN c.next_check_at > now() THEN c.next_check_at
-            WHEN g.allowance = 0 THEN g.until
+            WHEN g.urgent_allowance = 0 THEN g.until
+            WHEN d.place > d.allowance THEN GREATEST(g.until, g.next_call_at) + g.pace * ((d.place - d.allowance) / g.batch_size)::double precision
             ELSE c.next_check_at
         END AS until,
+    COALESCE(o.person_after <= (now() - COALESCE(c.last_changed_at, p.created_at)), false) OR COALESCE(c.pause_reason = ANY (ARRAY['quarantined'::text, 'no_api'::text]), false) AS needs_person,
     c.last_outcome,
     c.last_error,
     c.last_looked_at
@@ -951,18 +997,23 @@ create view bookpost_ops.why with (security_invoker=true) as
      JOIN bookpost_private.checks c ON c.parcel_id = p.id
      LEFT JOIN bookpost_private.leases l ON l.parcel_id = p.id
      LEFT JOIN bookpost_private.queued_lookups() q(parcel_id, job_id, run_at, attempts, max_attempts, locked_at, locked_by, last_error) ON q.parcel_id = p.id
-     LEFT JOIN ( SELECT a.code,
-            x.allowance,
-            x.reason,
-            x.until
-           FROM bookpost.carrier_apis a
-             CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, urgent_allowance, reason, until, spacing, release_spacing, next_call_at, pace, batch_size)) g ON g.code = c.api_code
+     LEFT JOIN bookpost_private.lookup_outcomes o ON o.outcome = c.last_outcome
+     LEFT JOIN gates g ON g.code = c.api_code
+     LEFT JOIN ( SELECT k.parcel_id,
+                CASE
+                    WHEN bookpost_private.is_urgent(k.head_start) THEN t_1.urgent_allowance
+                    ELSE t_1.allowance
+                END AS allowance,
+            row_number() OVER (PARTITION BY k.api_code ORDER BY (k.next_check_at - k.head_start), k.parcel_id) AS place
+           FROM bookpost_private.checks k
+             JOIN gates t_1 ON t_1.code = k.api_code
+          WHERE k.next_check_at <= now()) d ON d.parcel_id = p.id
      LEFT JOIN LATERAL ( SELECT string_agg(b.title, ', '::text ORDER BY b.title) AS titles
            FROM bookpost.parcel_books pb
              JOIN bookpost.books b ON b.id = pb.book_id
           WHERE pb.parcel_id = p.id AND pb.stopped_at IS NULL) t ON true
   WHERE p.closed_at IS NULL;
-comment on view bookpost_ops.why is 'Why each live parcel is where it is: exactly one row each, with the reason and until when it holds. no_api and quarantined wait for a person, not_configured and parked for credentials.';
+comment on view bookpost_ops.why is 'Why each live parcel is where it is: exactly one row each, with the reason and until when it holds. no_budget: calls are scarce and others go first, until about then. no_api and quarantined wait for a person, not_configured and parked for credentials; needs_person: so does this one, whatever it waits for.';
 grant select on bookpost_ops.why to bookpost_worker;
 
 create schema bookpost_private;
@@ -1205,6 +1256,7 @@ create table bookpost_private.lookup_outcomes (
   circuit_effect text not null,
   retry_after interval,
   max_retry_after interval,
+  person_after interval,
   constraint lookup_outcomes_pkey PRIMARY KEY (outcome),
   constraint lookup_outcomes_circuit_effect_is_known CHECK ((circuit_effect = ANY (ARRAY['success'::text, 'failure'::text, 'none'::text]))),
   constraint lookup_outcomes_retry_has_both_ends CHECK ((((retry_after IS NULL) = (max_retry_after IS NULL)) AND (retry_after <= max_retry_after)))
@@ -1213,6 +1265,7 @@ alter table bookpost_private.lookup_outcomes enable row level security;
 alter table bookpost_private.lookup_outcomes force row level security;
 create policy worker_does_all on bookpost_private.lookup_outcomes for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.lookup_outcomes is 'How a lookup can end, what that means for the circuit, and when to look again: retry_after, doubled with every failure in a row up to max_retry_after; null: by polling policy, or as soon as the API may be asked.';
+comment on column bookpost_private.lookup_outcomes.person_after is 'When a parcel''s last look ended so and nothing new has been heard of it for this long, a person should look (bookpost_ops.needs_person); null: never.';
 grant delete, insert, select, update on bookpost_private.lookup_outcomes to bookpost_worker;
 
 create table bookpost_private.lookups (

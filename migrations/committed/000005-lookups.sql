@@ -1,5 +1,5 @@
 --! Previous: sha1:5f484d4c50eb5a568ada939ec4eaf36f045f2286
---! Hash: sha1:4e9666199e059e5683189c00e85ad300bed2e997
+--! Hash: sha1:d264ceb86cb3edca4bfe953f5b6fd259ab4ab1e7
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -10,6 +10,7 @@ create table bookpost_private.lookup_outcomes (
   circuit_effect text not null,
   retry_after interval,
   max_retry_after interval,
+  person_after interval,
   constraint lookup_outcomes_circuit_effect_is_known check (circuit_effect in ('success', 'failure', 'none')),
   constraint lookup_outcomes_retry_has_both_ends check (
     (retry_after is null) = (max_retry_after is null) and retry_after <= max_retry_after
@@ -18,18 +19,21 @@ create table bookpost_private.lookup_outcomes (
 
 comment on table bookpost_private.lookup_outcomes is
   'How a lookup can end, what that means for the circuit, and when to look again: retry_after, doubled with every failure in a row up to max_retry_after; null: by polling policy, or as soon as the API may be asked.';
+comment on column bookpost_private.lookup_outcomes.person_after is
+  'When a parcel''s last look ended so and nothing new has been heard of it for this long, a person should look (bookpost_ops.needs_person); null: never.';
 
-insert into bookpost_private.lookup_outcomes (outcome, circuit_effect, retry_after, max_retry_after, description) values
-  ('updated', 'success', null, null, 'The carrier answered and something is new.'),
-  ('unchanged', 'success', null, null, 'The carrier answered and nothing is new.'),
-  ('not_found', 'success', null, null, 'The carrier is well and does not know the number.'),
-  ('unavailable', 'failure', '2 minutes', '4 hours', 'No answer: timeout, refused, 5xx, truncated.'),
-  ('malformed', 'failure', '30 minutes', '1 day', 'An answer that makes no sense; a person should look.'),
-  ('rate_limited', 'none', null, null, 'The carrier asked us to slow down; the API waits.'),
-  ('rejected', 'none', '1 day', '1 day', 'The carrier refused this request; a refusal of our credentials parks the API instead.'),
-  ('out_of_quota', 'none', null, null, 'The day''s or hour''s allowance is spent; the API waits for the reset.'),
-  ('local', 'none', '1 minute', '15 minutes', 'Our side: no name, no route, or we were shutting down.'),
-  ('interrupted', 'none', null, null, 'The process that looked died or lost its lease.');
+insert into bookpost_private.lookup_outcomes (outcome, circuit_effect, retry_after, max_retry_after, person_after, description) values
+  ('updated', 'success', null, null, null, 'The carrier answered and something is new.'),
+  ('unchanged', 'success', null, null, null, 'The carrier answered and nothing is new.'),
+  -- 30 days: a label that nobody has handed over by then, or a number with a slip of the pen in it.
+  ('not_found', 'success', null, null, '30 days', 'The carrier is well and does not know the number.'),
+  ('unavailable', 'failure', '2 minutes', '4 hours', null, 'No answer: timeout, refused, 5xx, truncated.'),
+  ('malformed', 'failure', '30 minutes', '1 day', '0', 'An answer that makes no sense; a person should look.'),
+  ('rate_limited', 'none', null, null, null, 'The carrier asked us to slow down; the API waits.'),
+  ('rejected', 'none', '1 day', '1 day', '0', 'The carrier refused this request; a refusal of our credentials parks the API instead.'),
+  ('out_of_quota', 'none', null, null, null, 'The day''s or hour''s allowance is spent; the API waits for the reset.'),
+  ('local', 'none', '1 minute', '15 minutes', null, 'Our side: no name, no route, or we were shutting down.'),
+  ('interrupted', 'none', null, null, null, 'The process that looked died or lost its lease.');
 
 create table bookpost_private.checks (
   parcel_id uuid primary key references bookpost.parcels on delete cascade,

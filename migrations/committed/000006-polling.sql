@@ -1,5 +1,5 @@
---! Previous: sha1:4e9666199e059e5683189c00e85ad300bed2e997
---! Hash: sha1:d8955863420c96cebcfa89d7c0c212f587093324
+--! Previous: sha1:d264ceb86cb3edca4bfe953f5b6fd259ab4ab1e7
+--! Hash: sha1:0adeabb4b6d1fb1ba9ac39f81b4303905fbff70e
 --! Message: polling
 
 -- When to look again.

@@ -1,5 +1,5 @@
---! Previous: sha1:d8955863420c96cebcfa89d7c0c212f587093324
---! Hash: sha1:4bbab77bb3173be821fa8db869b527075c210a9d
+--! Previous: sha1:0adeabb4b6d1fb1ba9ac39f81b4303905fbff70e
+--! Hash: sha1:b0ccc374cbff5a04703fb567feddb7894b31818c
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

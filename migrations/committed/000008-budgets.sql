@@ -1,5 +1,5 @@
---! Previous: sha1:4bbab77bb3173be821fa8db869b527075c210a9d
---! Hash: sha1:aaca1b83351f539395d6acfaa6a705350c52f19a
+--! Previous: sha1:b0ccc374cbff5a04703fb567feddb7894b31818c
+--! Hash: sha1:9f76ec584c68f86312774fa9788e3c37991dd277
 --! Message: budgets
 
 -- What each API allows, what is left of it, whether it may be asked now, and who goes first.

@@ -1,5 +1,5 @@
---! Previous: sha1:aaca1b83351f539395d6acfaa6a705350c52f19a
---! Hash: sha1:378d8693c54fdaf89f5113155a1908fec6724650
+--! Previous: sha1:9f76ec584c68f86312774fa9788e3c37991dd277
+--! Hash: sha1:c54e2109e82f432b80c74a22239c929c911da75a
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

@@ -1,5 +1,5 @@
---! Previous: sha1:378d8693c54fdaf89f5113155a1908fec6724650
---! Hash: sha1:1780eaac8ab02abb3c179ec020892f802584956c
+--! Previous: sha1:c54e2109e82f432b80c74a22239c929c911da75a
+--! Hash: sha1:45c0a83985e11768f1e352986716f453b5a87ddb
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:1780eaac8ab02abb3c179ec020892f802584956c
---! Hash: sha1:f679aa5ee83ba725c627a6b324ae7f5e0fab1a25
+--! Previous: sha1:45c0a83985e11768f1e352986716f453b5a87ddb
+--! Hash: sha1:a391e9ce56f3b48912577911e29d3ee5f5e81a75
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:f679aa5ee83ba725c627a6b324ae7f5e0fab1a25
---! Hash: sha1:a40c1023f71ce4b618f0e0d6e3d0d616e60c2d5d
+--! Previous: sha1:a391e9ce56f3b48912577911e29d3ee5f5e81a75
+--! Hash: sha1:d20451388fa15e1d28581a60f2fd9a3b35c290c7
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

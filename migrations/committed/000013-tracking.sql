@@ -1,5 +1,5 @@
---! Previous: sha1:a40c1023f71ce4b618f0e0d6e3d0d616e60c2d5d
---! Hash: sha1:3f7ef1ceb7722e2e378bb64b2a45ded383ae5477
+--! Previous: sha1:d20451388fa15e1d28581a60f2fd9a3b35c290c7
+--! Hash: sha1:42151704409cc58aeb862a4ea573b8d60138b40f
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
