@@ -2111,10 +2111,11 @@ begin
   select h.reason, h.until into reason, until from bookpost_private.hold(gate.api_code) h;
   if reason is null and urgent_allowance <= 0 then
     reason := 'no_budget';
-    until := case
-      when v_slots = 0 then next_call_at
-      else bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at)
-    end;
+    if v_slots = 0 then
+      until := next_call_at;
+    else
+      until := bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at);
+    end if;
   -- Last of the refusals: a worker that asks for permits has credentials, and may pass this one only.
   elsif reason is null and not exists (
     select from bookpost_private.workers w
@@ -2478,6 +2479,7 @@ declare
   v_check bookpost_private.checks;
   v_api bookpost.carrier_apis;
   v_allowance bookpost_private.call_allowance;
+  v_day record;
   v_call record;
   v_now timestamptz;
 begin
@@ -2498,11 +2500,11 @@ begin
   if refusal is null and pay_call.kind = 'lookup' then
     -- Read, not locked: what is counted for the parcel is written by who holds the lease.
     select k.* into v_check from bookpost_private.checks k where k.parcel_id = v_lease.parcel_id;
-    if v_check.day_calls + 1 >= v_api.calls_per_parcel_per_day
-      and v_check.day = (select d.day from bookpost_private.day_of(v_now, v_api.day_time_zone) d)
-    then
+    select d.* into strict v_day from bookpost_private.day_of(v_now, v_api.day_time_zone) d;
+    -- The one that the permit paid for is not written down yet.
+    if (case when v_check.day = v_day.day then v_check.day_calls else 0 end) + 1 >= v_api.calls_per_parcel_per_day then
       refusal := 'no_budget';
-      retry_at := bookpost_private.parcel_may_be_asked_at(v_lease.api_code, v_check.day, v_api.calls_per_parcel_per_day);
+      retry_at := v_day.ends_at + bookpost_private.day_margin();
     end if;
   end if;
   if refusal is null then

@@ -1,5 +1,5 @@
 --! Previous: sha1:b0ccc374cbff5a04703fb567feddb7894b31818c
---! Hash: sha1:9f76ec584c68f86312774fa9788e3c37991dd277
+--! Hash: sha1:db171b7d15440888d6c24e7c9ad3a9ba95da9490
 --! Message: budgets
 
 -- What each API allows, what is left of it, whether it may be asked now, and who goes first.
@@ -263,10 +263,11 @@ begin
   select h.reason, h.until into reason, until from bookpost_private.hold(gate.api_code) h;
   if reason is null and urgent_allowance <= 0 then
     reason := 'no_budget';
-    until := case
-      when v_slots = 0 then next_call_at
-      else bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at)
-    end;
+    if v_slots = 0 then
+      until := next_call_at;
+    else
+      until := bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at);
+    end if;
   -- Last of the refusals: a worker that asks for permits has credentials, and may pass this one only.
   elsif reason is null and not exists (
     select from bookpost_private.workers w

@@ -1,5 +1,5 @@
---! Previous: sha1:9f76ec584c68f86312774fa9788e3c37991dd277
---! Hash: sha1:c54e2109e82f432b80c74a22239c929c911da75a
+--! Previous: sha1:db171b7d15440888d6c24e7c9ad3a9ba95da9490
+--! Hash: sha1:c1d70248915ef6594d81a882c4c9969675af8d6b
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

@@ -1,5 +1,5 @@
---! Previous: sha1:c54e2109e82f432b80c74a22239c929c911da75a
---! Hash: sha1:45c0a83985e11768f1e352986716f453b5a87ddb
+--! Previous: sha1:c1d70248915ef6594d81a882c4c9969675af8d6b
+--! Hash: sha1:699df96b7904f83e1eae4bf83bf55fe7d0da6173
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

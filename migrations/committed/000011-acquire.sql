@@ -1,5 +1,5 @@
---! Previous: sha1:45c0a83985e11768f1e352986716f453b5a87ddb
---! Hash: sha1:a391e9ce56f3b48912577911e29d3ee5f5e81a75
+--! Previous: sha1:699df96b7904f83e1eae4bf83bf55fe7d0da6173
+--! Hash: sha1:59fe00d8998c84c4ff0978874f4ab281a89c77ad
 --! Message: acquire
 
 -- Permission to look up, and giving it back.
@@ -251,6 +251,7 @@ declare
   v_check bookpost_private.checks;
   v_api bookpost.carrier_apis;
   v_allowance bookpost_private.call_allowance;
+  v_day record;
   v_call record;
   v_now timestamptz;
 begin
@@ -271,11 +272,11 @@ begin
   if refusal is null and pay_call.kind = 'lookup' then
     -- Read, not locked: what is counted for the parcel is written by who holds the lease.
     select k.* into v_check from bookpost_private.checks k where k.parcel_id = v_lease.parcel_id;
-    if v_check.day_calls + 1 >= v_api.calls_per_parcel_per_day
-      and v_check.day = (select d.day from bookpost_private.day_of(v_now, v_api.day_time_zone) d)
-    then
+    select d.* into strict v_day from bookpost_private.day_of(v_now, v_api.day_time_zone) d;
+    -- The one that the permit paid for is not written down yet.
+    if (case when v_check.day = v_day.day then v_check.day_calls else 0 end) + 1 >= v_api.calls_per_parcel_per_day then
       refusal := 'no_budget';
-      retry_at := bookpost_private.parcel_may_be_asked_at(v_lease.api_code, v_check.day, v_api.calls_per_parcel_per_day);
+      retry_at := v_day.ends_at + bookpost_private.day_margin();
     end if;
   end if;
   if refusal is null then

@@ -1,5 +1,5 @@
---! Previous: sha1:a391e9ce56f3b48912577911e29d3ee5f5e81a75
---! Hash: sha1:d20451388fa15e1d28581a60f2fd9a3b35c290c7
+--! Previous: sha1:59fe00d8998c84c4ff0978874f4ab281a89c77ad
+--! Hash: sha1:f84555b5aa970c6ae6330ed7b594992590eff0da
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:d20451388fa15e1d28581a60f2fd9a3b35c290c7
---! Hash: sha1:42151704409cc58aeb862a4ea573b8d60138b40f
+--! Previous: sha1:f84555b5aa970c6ae6330ed7b594992590eff0da
+--! Hash: sha1:c0518815ce9ccdd411a446c4797719c16d40499f
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:42151704409cc58aeb862a4ea573b8d60138b40f
---! Hash: sha1:0049391d3422616405b883e352818c792b04ce1b
+--! Previous: sha1:c0518815ce9ccdd411a446c4797719c16d40499f
+--! Hash: sha1:a32d6db9f0557774e5437971b798c854d652558a
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -23,16 +23,22 @@ export type ApiLimits = Readonly<
 >;
 
 /**
- * A zone in which it is half past eleven at night now. A day's calls are spent
- * evenly, so late in the day nearly all of them may be spent at once, and tests
- * of the count alone don't depend on the hour at which they run.
+ * A zone in which so many seconds of the day have passed now. A day's calls are
+ * spent evenly, so what may be spent depends on the hour; tests choose it.
  */
-export function lateInTheDay(now = new Date()): string {
-  const minutes = 23 * 60 + 30 - (now.getUTCHours() * 60 + now.getUTCMinutes());
+export function zoneAt(secondOfDay: number, now = new Date()): string {
+  const utc = now.getUTCHours() * 3600 + now.getUTCMinutes() * 60 + now.getUTCSeconds();
+  const ahead = secondOfDay - utc;
+  const [hours, minutes, seconds] = [3600, 60, 1].map((unit, i, units) =>
+    String(Math.floor((Math.abs(ahead) % (units[i - 1] ?? 86_400)) / unit)).padStart(2, "0"),
+  );
   // POSIX: what is added to local time to get UTC.
-  const sign = minutes >= 0 ? "-" : "+";
-  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
-  return `<T>${sign}${String(hours).padStart(2, "0")}:${String(rest).padStart(2, "0")}`;
+  return `<T>${ahead >= 0 ? "-" : "+"}${hours}:${minutes}:${seconds}`;
+}
+
+/** Late in the day nearly all of its calls may be spent at once, for tests of the count alone. */
+export function lateInTheDay(): string {
+  return zoneAt(23.5 * 3600);
 }
 
 /** An API of this test's own, the carrier of the same code, and the worker that can ask it. */
