@@ -25,7 +25,8 @@ const task: Task = async (payload, helpers) => {
       return;
     case "refused": {
       const { reason, retryInMs } = end;
-      if (reason === "no_budget" && retryInMs !== null && retryInMs <= LONGEST_SNOOZE_MS)
+      const isKept = reason === "no_budget" || reason === "stopping";
+      if (isKept && retryInMs !== null && retryInMs <= LONGEST_SNOOZE_MS)
         await snooze(helpers, retryInMs);
       return;
     }
