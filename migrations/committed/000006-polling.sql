@@ -1,52 +1,235 @@
 --! Previous: sha1:b52379bd4bfc2877674f9c855dae0ea5e68af1b8
---! Hash: sha1:c48a41d7edc55540ff7bf646f8f7a4513a600c39
+--! Hash: sha1:2a65c1aa8840b1ab634dd45e72d5022d54d656d9
 --! Message: polling
 
--- When to look again.
+-- When to look again: the policy is rows, read by one function.
 
 create table bookpost_private.polling_policies (
-  status text primary key references bookpost.parcel_statuses on update cascade on delete cascade,
+  id integer generated always as identity primary key,
+  api_code text references bookpost.carrier_apis on update cascade on delete cascade,
+  status text not null references bookpost.parcel_statuses on update cascade on delete cascade,
   check_interval interval not null,
-  max_check_interval interval not null,
-  constraint polling_policies_intervals_are_positive check (check_interval > '0' and max_check_interval >= check_interval)
+  max_check_interval interval not null default '1 day',
+  clockless_interval interval not null,
+  lengthen_by double precision not null,
+  silent_after interval not null,
+  person_after interval,
+  constraint polling_policies_one_per_api_and_status unique nulls not distinct (status, api_code),
+  constraint polling_policies_intervals_are_positive check (
+    check_interval > '0' and max_check_interval >= check_interval and max_check_interval <= '1 day'
+    and clockless_interval > '0' and silent_after > '0' and person_after > '0'
+  ),
+  constraint polling_policies_silence_never_hastens check (lengthen_by between 0 and 10)
 );
 
 comment on table bookpost_private.polling_policies is
-  'How often a parcel is looked up, by status: check_interval after news, growing to max_check_interval while it stays silent.';
+  'How often a parcel is looked up, by its status: one row for every API (api_code null) and, where an API needs its own, a row that replaces it together with its hours.';
+comment on column bookpost_private.polling_policies.check_interval is
+  'Between two looks, outside the hours in polling_hours.';
+comment on column bookpost_private.polling_policies.max_check_interval is
+  'Silence never makes it longer than this; at most a day, because next_check_at reads the hours of today and tomorrow.';
+comment on column bookpost_private.polling_policies.clockless_interval is
+  'Between two looks where nobody knows what the clock shows at the parcel: hours and estimates are left aside.';
+comment on column bookpost_private.polling_policies.lengthen_by is
+  'Each answer in a row without news makes every interval longer by this part of it.';
+comment on column bookpost_private.polling_policies.silent_after is
+  'So long without news, and no estimate ahead: max_check_interval at any hour.';
+comment on column bookpost_private.polling_policies.person_after is
+  'So long without news, a person should look at it; null: never. See is_for_a_person.';
 
-insert into bookpost_private.polling_policies (status, check_interval, max_check_interval) values
-  -- Chosen: seldom before pick-up, hourly on the road, often on the last day, daily when silent; revisit when measured.
-  ('pending', '2 hours', '1 day'),
-  ('pre_transit', '4 hours', '1 day'),
-  ('in_transit', '1 hour', '1 day'),
-  ('out_for_delivery', '15 minutes', '2 hours'),
-  ('available_for_pickup', '6 hours', '1 day'),
-  ('delivered', '1 day', '1 day'),
-  ('exception', '2 hours', '1 day'),
-  ('return_to_sender', '12 hours', '1 day'),
-  ('cancelled', '1 day', '1 day'),
-  ('unknown', '4 hours', '1 day');
+create table bookpost_private.polling_hours (
+  policy_id integer not null references bookpost_private.polling_policies on delete cascade,
+  day text not null,
+  weekday_from smallint not null,
+  weekday_until smallint not null,
+  local_from time not null,
+  local_until time not null,
+  check_interval interval not null,
+  primary key (policy_id, day, weekday_from, local_from),
+  constraint polling_hours_day_is_known check (day in ('estimated', 'ahead', 'other')),
+  constraint polling_hours_weekdays_are_iso check (weekday_from between 1 and 7 and weekday_until between weekday_from and 7),
+  constraint polling_hours_end_after_they_begin check (local_until > local_from),
+  constraint polling_hours_interval_is_positive check (check_interval > '0')
+);
 
-select bookpost_private.protect_table('bookpost_private.polling_policies');
+comment on table bookpost_private.polling_hours is
+  'The hours in which news of a stage come, by the wall clock where the parcel is, and how often to look in them.';
+comment on column bookpost_private.polling_hours.day is
+  'estimated: a day of the carrier''s estimate; ahead: the estimate is for a later day; other: there is none, or it has passed.';
+comment on column bookpost_private.polling_hours.weekday_from is 'ISO: Monday is 1, Sunday 7.';
 
-create function bookpost_private.next_check_interval(
-  outcome text, status text, unchanged_count integer, failure_count integer
-) returns interval
+create table bookpost_private.polling_clocks (
+  api_code text primary key references bookpost.carrier_apis on update cascade on delete cascade,
+  time_zone text not null,
+  constraint polling_clocks_time_zone_is_known check ((timestamptz '2000-01-01 00:00Z' at time zone time_zone) is not null)
+);
+
+comment on table bookpost_private.polling_clocks is
+  'Whose clock is taken for a parcel whose scans told no offset. Only carriers that deliver in one country; for the others no hours are assumed.';
+
+-- Every interval, hour and factor below was chosen and then measured with `npm run bench -- polling`, which says what it
+-- assumes of parcels' lives. Revisit when there is a year of our own ledger: the hours and the weekdays of
+-- tracking_events, and the estimates against deliveries.
+insert into bookpost_private.polling_policies
+  (api_code, status, check_interval, clockless_interval, lengthen_by, silent_after, person_after) values
+  -- Freshly made labels are unknown for hours; from the twentieth miss or so it is one look a day.
+  (null, 'pending', '4 hours', '4 hours', 0.25, '7 days', '30 days'),
+  -- Sellers print labels days before they post.
+  (null, 'pre_transit', '6 hours', '6 hours', 0.1, '7 days', null),
+  -- 6 days: longer than a parcel lies over a long weekend.
+  (null, 'in_transit', '6 hours', '90 minutes', 0.01, '6 days', null),
+  -- 2 days: a scan that was never followed up.
+  (null, 'out_for_delivery', '4 hours', '40 minutes', 0.01, '2 days', null),
+  (null, 'available_for_pickup', '12 hours', '6 hours', 0.02, '14 days', null),
+  (null, 'delivered', '1 day', '1 day', 0, '7 days', null),
+  (null, 'exception', '6 hours', '3 hours', 0.01, '6 days', null),
+  (null, 'return_to_sender', '12 hours', '12 hours', 0.05, '6 days', null),
+  (null, 'cancelled', '1 day', '1 day', 0, '7 days', null),
+  (null, 'unknown', '6 hours', '4 hours', 0.02, '6 days', null),
+  -- DHL: 10 looks a day for a parcel, 250 for all. It tells no out_for_delivery, so the day of delivery is spent in transit.
+  ('dhl', 'in_transit', '8 hours', '4 hours', 0.02, '6 days', null),
+  ('dhl', 'exception', '8 hours', '4 hours', 0.02, '6 days', null),
+  ('dhl', 'out_for_delivery', '8 hours', '3 hours', 0.01, '2 days', null),
+  -- Royal Mail: 50 calls a day in the first plan, a parcel once an hour at the most.
+  ('royal_mail', 'out_for_delivery', '6 hours', '67 minutes', 0.01, '2 days', null);
+
+-- A row that names no policy would be lost in a join without a word: a left join makes it a null, which is refused.
+insert into bookpost_private.polling_hours
+  (policy_id, day, weekday_from, weekday_until, local_from, local_until, check_interval)
+select p.id, h.day, h.weekday_from, h.weekday_until, h.local_from::time, h.local_until::time, h.check_interval::interval
+from (values
+  -- Vehicles are loaded between 5 and 11; where no estimate says which day, any working day may be it.
+  (null, 'in_transit', 'other', 1, 6, '05:00', '11:00', '60 minutes'),
+  (null, 'in_transit', 'other', 1, 6, '11:00', '20:00', '3 hours'),
+  (null, 'in_transit', 'estimated', 1, 7, '05:00', '11:00', '40 minutes'),
+  (null, 'in_transit', 'estimated', 1, 7, '11:00', '20:00', '60 minutes'),
+  -- The parcel that was posted in the evening and goes out in the morning.
+  (null, 'pre_transit', 'estimated', 1, 7, '05:00', '20:00', '2 hours'),
+  (null, 'out_for_delivery', 'other', 1, 7, '08:00', '20:00', '40 minutes'),
+  (null, 'out_for_delivery', 'ahead', 1, 7, '08:00', '20:00', '40 minutes'),
+  (null, 'out_for_delivery', 'estimated', 1, 7, '08:00', '20:00', '40 minutes'),
+  (null, 'available_for_pickup', 'other', 1, 6, '09:00', '20:00', '3 hours'),
+  (null, 'available_for_pickup', 'ahead', 1, 6, '09:00', '20:00', '3 hours'),
+  (null, 'available_for_pickup', 'estimated', 1, 6, '09:00', '20:00', '3 hours'),
+  (null, 'exception', 'other', 1, 6, '05:00', '11:00', '90 minutes'),
+  (null, 'exception', 'other', 1, 6, '11:00', '20:00', '3 hours'),
+  (null, 'exception', 'estimated', 1, 7, '05:00', '20:00', '60 minutes'),
+  ('dhl', 'in_transit', 'other', 1, 6, '09:00', '20:00', '3 hours'),
+  ('dhl', 'in_transit', 'estimated', 1, 7, '09:00', '20:00', '90 minutes'),
+  ('dhl', 'exception', 'other', 1, 6, '09:00', '20:00', '3 hours'),
+  ('dhl', 'exception', 'estimated', 1, 7, '09:00', '20:00', '90 minutes'),
+  ('dhl', 'out_for_delivery', 'other', 1, 7, '08:00', '20:00', '90 minutes'),
+  ('dhl', 'out_for_delivery', 'ahead', 1, 7, '08:00', '20:00', '90 minutes'),
+  ('dhl', 'out_for_delivery', 'estimated', 1, 7, '08:00', '20:00', '90 minutes'),
+  ('royal_mail', 'out_for_delivery', 'other', 1, 7, '08:00', '20:00', '67 minutes'),
+  ('royal_mail', 'out_for_delivery', 'ahead', 1, 7, '08:00', '20:00', '67 minutes'),
+  ('royal_mail', 'out_for_delivery', 'estimated', 1, 7, '08:00', '20:00', '67 minutes')
+) h (api_code, status, day, weekday_from, weekday_until, local_from, local_until, check_interval)
+left join bookpost_private.polling_policies p on p.status = h.status and p.api_code is not distinct from h.api_code;
+
+insert into bookpost_private.polling_clocks (api_code, time_zone) values
+  ('usps', 'America/Chicago'),
+  ('royal_mail', 'Europe/London'),
+  ('canada_post', 'America/Toronto'),
+  ('la_poste', 'Europe/Paris'),
+  ('australia_post', 'Australia/Sydney'),
+  ('postnl', 'Europe/Amsterdam');
+
+select bookpost_private.protect_table(t) from unnest(array[
+  'bookpost_private.polling_policies', 'bookpost_private.polling_hours', 'bookpost_private.polling_clocks'
+]::regclass[]) t;
+
+create function bookpost_private.next_check_at(
+  api_code text, outcome text, status text, looked_at timestamptz, last_changed_at timestamptz,
+  unchanged_count integer, failure_count integer,
+  estimated_from timestamp, estimated_until timestamp, utc_offset interval,
+  jitter double precision default random()
+) returns timestamptz
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-  select case
-    when o.retry_after is not null then
-      least(o.max_retry_after, o.retry_after * power(2, least(next_check_interval.failure_count - 1, 20)))
-    when o.outcome in ('updated', 'unchanged', 'not_found') then
-      -- Half a day without news, then ever longer.
-      least(p.max_check_interval, p.check_interval * greatest(1, next_check_interval.unchanged_count / 12.0))
-    else interval '0'
-  end
-  from bookpost_private.lookup_outcomes o
-  cross join bookpost_private.polling_policies p
-  where o.outcome = next_check_interval.outcome and p.status = next_check_interval.status;
+  select looked_at + coalesce(
+    (
+      select case
+        when o.retry_after is not null then
+          least(o.max_retry_after, o.retry_after * power(2, least(greatest(next_check_at.failure_count, 1) - 1, 20))) * j.around
+        when o.circuit_effect = 'success' then (
+          select case
+            when last_changed_at < looked_at - p.silent_after
+              and (estimated_until is null or c.local_now is null or estimated_until::date < c.local_now::date)
+              then p.max_check_interval * j.around
+            when c.local_now is null
+              then least(p.max_check_interval, p.clockless_interval * f.lengthening) * j.around
+            else least(
+              least(p.max_check_interval, p.check_interval * f.lengthening) * j.around,
+              (
+                select min(case
+                  when d.today + h.local_from <= c.local_now then w.wait * j.around
+                  -- Hours that are still to come: spread over their first interval, or all parcels of a
+                  -- country would be due when they begin.
+                  else d.today + h.local_from - c.local_now + w.wait * j.part
+                end)
+                from (values (c.local_now::date), (c.local_now::date + 1)) d (today)
+                join bookpost_private.polling_hours h on h.policy_id = p.id
+                  and h.day = case
+                    when d.today < estimated_from::date then 'ahead'
+                    when d.today <= estimated_until::date then 'estimated'
+                    else 'other'
+                  end
+                  and extract(isodow from d.today) between h.weekday_from and h.weekday_until
+                  and d.today + h.local_until > c.local_now
+                cross join lateral (
+                  select least(p.max_check_interval, h.check_interval * f.lengthening) as wait
+                ) w
+              )
+            )
+          end
+          from (
+            select q.* from bookpost_private.polling_policies q
+            where q.status = next_check_at.status and (q.api_code = next_check_at.api_code or q.api_code is null)
+            order by q.api_code nulls last
+            limit 1
+          ) p
+          cross join lateral (
+            -- A thousand is far beyond every cap, and keeps the interval from overflowing.
+            select 1 + p.lengthen_by * least(greatest(unchanged_count, 0), 1000) as lengthening
+          ) f
+          cross join (
+            select coalesce(
+              looked_at at time zone 'UTC' + utc_offset,
+              (select looked_at at time zone k.time_zone from bookpost_private.polling_clocks k where k.api_code = next_check_at.api_code)
+            ) as local_now
+          ) c
+        )
+        else interval '0'
+      end
+      from bookpost_private.lookup_outcomes o
+      cross join (
+        select 0.9 + 0.2 * least(greatest(jitter, 0), 1) as around, least(greatest(jitter, 0), 1) as part
+      ) j
+      where o.outcome = next_check_at.outcome
+    ),
+    -- An outcome or a status without a row: both have foreign keys, so this is for the next one that is added.
+    interval '1 day'
+  );
 end;
 
-comment on function bookpost_private.next_check_interval(text, text, integer, integer) is
-  'How long until the next look, before jitter: by the outcome''s back-off, else by the status''s policy; 0 where only the API''s own gate counts.';
+comment on function bookpost_private.next_check_at(text, text, text, timestamptz, timestamptz, integer, integer, timestamp, timestamp, interval, double precision) is
+  'When to look at a parcel again, after a look at looked_at that ended in outcome and left it in status. By the outcome''s back-off where it has one; else by the policy of the status for this API, its hours and the estimate (wall clock at the destination); looked_at itself where only the API''s own gate counts. utc_offset: of the newest scan, null where unknown. jitter: 0 to 1, the answer lies a tenth either way. Never null, never before looked_at. The API''s own limits are applied by the caller.';
+
+create function bookpost_private.is_for_a_person(api_code text, status text, silent_since timestamptz, at timestamptz)
+returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+return coalesce(
+  (
+    select at - q.person_after > silent_since from bookpost_private.polling_policies q
+    where q.status = is_for_a_person.status and (q.api_code = is_for_a_person.api_code or q.api_code is null)
+    order by q.api_code nulls last
+    limit 1
+  ),
+  false
+);
+
+comment on function bookpost_private.is_for_a_person(text, text, timestamptz, timestamptz) is
+  'Whether a parcel has been without news so long (silent_since: the last news, or when tracking began) that a person should look at it. It is looked up all the same.';

@@ -1,5 +1,5 @@
---! Previous: sha1:c48a41d7edc55540ff7bf646f8f7a4513a600c39
---! Hash: sha1:dd664aa378c88eb75144f30253a900522ba0c2b7
+--! Previous: sha1:2a65c1aa8840b1ab634dd45e72d5022d54d656d9
+--! Hash: sha1:79d34d6f78999b2bd353bb8bb6ee5cfd34577b21
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

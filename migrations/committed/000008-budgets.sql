@@ -1,5 +1,5 @@
---! Previous: sha1:dd664aa378c88eb75144f30253a900522ba0c2b7
---! Hash: sha1:2862f184261f5c71842244c0eb949b653d2244e5
+--! Previous: sha1:79d34d6f78999b2bd353bb8bb6ee5cfd34577b21
+--! Hash: sha1:8a87a4ea9775b398f75389708a7d83ec2c68fc97
 --! Message: budgets
 
 -- What each API allows, what is left of it, and whether it may be asked now.

@@ -1,5 +1,5 @@
---! Previous: sha1:2862f184261f5c71842244c0eb949b653d2244e5
---! Hash: sha1:30bab016076a137c65b411f8efbd278d1cb4ee8e
+--! Previous: sha1:8a87a4ea9775b398f75389708a7d83ec2c68fc97
+--! Hash: sha1:e70365bfb12fe0c71181b07b94688ff394dc7934
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

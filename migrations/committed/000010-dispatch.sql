@@ -1,5 +1,5 @@
---! Previous: sha1:30bab016076a137c65b411f8efbd278d1cb4ee8e
---! Hash: sha1:63a00769bda585aa5547b220d3847d79a6ec033e
+--! Previous: sha1:e70365bfb12fe0c71181b07b94688ff394dc7934
+--! Hash: sha1:daac43ad162a9ddd28e325727f8553130feda810
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

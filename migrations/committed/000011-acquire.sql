@@ -1,5 +1,5 @@
---! Previous: sha1:63a00769bda585aa5547b220d3847d79a6ec033e
---! Hash: sha1:9233ccd48e8dabf39906b7240a293306468ca33f
+--! Previous: sha1:daac43ad162a9ddd28e325727f8553130feda810
+--! Hash: sha1:3ef5d99ff6e7432a19ec6f1e59d2165318b3c68e
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:9233ccd48e8dabf39906b7240a293306468ca33f
---! Hash: sha1:d11342387745691fba4e0502bb247b7cdd4dab97
+--! Previous: sha1:3ef5d99ff6e7432a19ec6f1e59d2165318b3c68e
+--! Hash: sha1:96f2f6b8e3b1c4c5b00f3793b340f940e0b4172a
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -275,8 +275,7 @@ begin
     unchanged_count = n.unchanged_count,
     failure_count = n.failure_count,
     next_check_at = v_now + greatest(
-      -- A tenth either way, so that parcels that began together do not stay together.
-      n.wait * (0.9 + random() * 0.2),
+      n.wait,
       case when n.outcome <> 'local' and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
       case when n.effect = 'failure' then n.retry_after end
     ),
@@ -286,11 +285,14 @@ begin
     select q.*,
       case
         when q.is_api_wide then interval '0'
-        else bookpost_private.next_check_interval(q.outcome, q.status, q.unchanged_count, q.failure_count)
+        else bookpost_private.next_check_at(
+          q.api_code, q.outcome, q.status, v_now, q.last_changed_at, q.unchanged_count, q.failure_count, null, null, null
+        ) - v_now
       end as wait
     from (
       select w.parcel_id, w.outcome, w.digest, w.is_api_wide, bookpost_private.retry_after(w.retry_after_ms) as retry_after, p.status, o.circuit_effect as effect,
-        a.min_check_interval,
+        a.min_check_interval, w.api_code,
+        case when w.outcome = 'updated' then v_now else k.last_changed_at end as last_changed_at,
         left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
         case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
         case

@@ -1,5 +1,5 @@
---! Previous: sha1:d11342387745691fba4e0502bb247b7cdd4dab97
---! Hash: sha1:6671c123fdb8d17cf7b7a9e3ab99fae3de70efb4
+--! Previous: sha1:96f2f6b8e3b1c4c5b00f3793b340f940e0b4172a
+--! Hash: sha1:dbbb61b51d38e063fbb6c2fb02a86dafd7e5ab01
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

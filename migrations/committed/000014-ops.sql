@@ -1,5 +1,5 @@
---! Previous: sha1:6671c123fdb8d17cf7b7a9e3ab99fae3de70efb4
---! Hash: sha1:f3790798bdd231060a7270f093413f6856eec5ef
+--! Previous: sha1:dbbb61b51d38e063fbb6c2fb02a86dafd7e5ab01
+--! Hash: sha1:96077a11a5f529ffd7a9ec94802bf273889419cf
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
