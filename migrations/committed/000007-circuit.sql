@@ -1,5 +1,5 @@
---! Previous: sha1:2a65c1aa8840b1ab634dd45e72d5022d54d656d9
---! Hash: sha1:79d34d6f78999b2bd353bb8bb6ee5cfd34577b21
+--! Previous: sha1:affefc490a23220a51148ea9d911d19729059181
+--! Hash: sha1:c917bdadc8d2700967d24b0fb1a9cbaf9bd95e69
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

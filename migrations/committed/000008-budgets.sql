@@ -1,5 +1,5 @@
---! Previous: sha1:79d34d6f78999b2bd353bb8bb6ee5cfd34577b21
---! Hash: sha1:8a87a4ea9775b398f75389708a7d83ec2c68fc97
+--! Previous: sha1:c917bdadc8d2700967d24b0fb1a9cbaf9bd95e69
+--! Hash: sha1:e264a17d0f01884f4b9182bec9c008d7be07b678
 --! Message: budgets
 
 -- What each API allows, what is left of it, and whether it may be asked now.

@@ -1,5 +1,5 @@
---! Previous: sha1:8a87a4ea9775b398f75389708a7d83ec2c68fc97
---! Hash: sha1:e70365bfb12fe0c71181b07b94688ff394dc7934
+--! Previous: sha1:e264a17d0f01884f4b9182bec9c008d7be07b678
+--! Hash: sha1:89c97dd1f90452fa5c69132ce3083ce31ec599c5
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

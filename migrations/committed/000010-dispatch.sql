@@ -1,5 +1,5 @@
---! Previous: sha1:e70365bfb12fe0c71181b07b94688ff394dc7934
---! Hash: sha1:daac43ad162a9ddd28e325727f8553130feda810
+--! Previous: sha1:89c97dd1f90452fa5c69132ce3083ce31ec599c5
+--! Hash: sha1:844fdad277280a843c1c7afcfb7f4a2819d31380
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

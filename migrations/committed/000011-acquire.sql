@@ -1,5 +1,5 @@
---! Previous: sha1:daac43ad162a9ddd28e325727f8553130feda810
---! Hash: sha1:3ef5d99ff6e7432a19ec6f1e59d2165318b3c68e
+--! Previous: sha1:844fdad277280a843c1c7afcfb7f4a2819d31380
+--! Hash: sha1:f346a20b6d0cd1b32a6b83e2e24c7fe3f98e4577
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

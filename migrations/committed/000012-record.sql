@@ -1,5 +1,5 @@
---! Previous: sha1:3ef5d99ff6e7432a19ec6f1e59d2165318b3c68e
---! Hash: sha1:96f2f6b8e3b1c4c5b00f3793b340f940e0b4172a
+--! Previous: sha1:f346a20b6d0cd1b32a6b83e2e24c7fe3f98e4577
+--! Hash: sha1:4bce8e5cf2e7b45284d4ea61dbf2ddd4aa037eea
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

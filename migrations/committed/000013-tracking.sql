@@ -1,5 +1,5 @@
---! Previous: sha1:96f2f6b8e3b1c4c5b00f3793b340f940e0b4172a
---! Hash: sha1:dbbb61b51d38e063fbb6c2fb02a86dafd7e5ab01
+--! Previous: sha1:4bce8e5cf2e7b45284d4ea61dbf2ddd4aa037eea
+--! Hash: sha1:aed62fb26b69879b0c9733858b1ca825fe670b03
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

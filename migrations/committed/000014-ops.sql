@@ -1,5 +1,5 @@
---! Previous: sha1:dbbb61b51d38e063fbb6c2fb02a86dafd7e5ab01
---! Hash: sha1:96077a11a5f529ffd7a9ec94802bf273889419cf
+--! Previous: sha1:aed62fb26b69879b0c9733858b1ca825fe670b03
+--! Hash: sha1:d1694418f50d32563d371696fe551e6ce38c0b42
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -95,15 +95,15 @@ export async function watchByPolicy(
       text: NEXT,
       rowMode: "array",
       values: [
-        live.map(({ life }) => life.carrier.apiCode),
-        outcomes,
-        live.map(({ newest }) => newest?.status ?? "pending"),
-        live.map(({ nextAt }) => nextAt),
-        live.map(({ lastChangedAt }) => lastChangedAt),
-        live.map(({ unchanged }) => unchanged),
-        live.map(({ life, hasEstimate }) => (hasEstimate ? life.estimate?.day : null)),
-        live.map(({ newest }) => newest?.utcOffset ?? null),
-        live.map(() => chance.next()),
+        arrayOf(live, ({ life }) => life.carrier.apiCode),
+        arrayOf(outcomes, (outcome) => outcome),
+        arrayOf(live, ({ newest }) => newest?.status ?? "pending"),
+        arrayOf(live, ({ nextAt }) => nextAt),
+        arrayOf(live, ({ lastChangedAt }) => lastChangedAt),
+        arrayOf(live, ({ unchanged }) => unchanged),
+        arrayOf(live, ({ life, hasEstimate }) => (hasEstimate ? life.estimate?.day : null)),
+        arrayOf(live, ({ newest }) => newest?.utcOffset),
+        arrayOf(live, () => chance.next()),
       ],
     });
     seconds += (performance.now() - startedAt) / 1000;
@@ -120,6 +120,14 @@ export async function watchByPolicy(
     onProgress(calls, live.length);
   }
   return { looks: states.map(({ looks }) => looks), hastened, calls, seconds };
+}
+
+/** An array as Postgres reads it; of words and numbers, which need no quotes. Several times faster than the driver's own. */
+function arrayOf<Item>(
+  items: readonly Item[],
+  textOf: (item: Item) => string | number | null | undefined,
+): string {
+  return `{${items.map((item) => textOf(item) ?? "null").join()}}`;
 }
 
 /** One look at the carrier's answer as it is by then; its outcome. */
