@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { Pool } from "pg";
 import { createPool } from "../../src/db/pool.ts";
 import { startEmbeddedPostgres } from "../../src/ops/embeddedPostgres.ts";
 import { migrate } from "../../src/ops/migrate.ts";
@@ -67,20 +68,22 @@ export async function benchPolling(args: readonly string[]): Promise<void> {
   const pool = createPool(postgres.url, "worker");
   try {
     await migrate({ databaseUrl: postgres.url, adminUrl: postgres.adminUrl });
+    const apis = await readRules(pool);
     const lives = livesFrom(parcels, seed);
     const hourly = watchHourly(lives);
-    const run = await watchByPolicy(pool, lives, chanceFrom(seed + 1), (looks, live) =>
-      progress(`${looks} looks, ${live} parcels still under way`),
+    const run = await watchByPolicy(
+      pool,
+      lives,
+      new Map(apis.map((api) => [api.code, api.minCheckInterval])),
+      chanceFrom(seed + 1),
+      (looks, live) => progress(`${looks} looks, ${live} parcels still under way`),
     );
     progress("");
-    const { rows: apis } = await pool.query<{ code: string; seconds: number }>(
-      "select code, extract(epoch from min_check_interval)::double precision as seconds from bookpost.carrier_apis",
-    );
     const result = {
       parcels,
       seed,
       groups: GROUPS.map((group) => compare(group, lives, run.looks, hourly)),
-      carriers: apis.flatMap(({ code, seconds }) => {
+      carriers: apis.flatMap(({ code, minCheckInterval, callsPerParcelPerDay }) => {
         const mine = pick(lives, run.looks, ({ carrier }) => carrier.apiCode === code);
         if (mine.lives.length === 0) return [];
         return [
@@ -91,7 +94,8 @@ export async function benchPolling(args: readonly string[]): Promise<void> {
             looksPerDay: looksPerDay(mine.looks),
             mostInADay: mostInADay(mine.looks),
             shortestGap: shortestGap(mine.looks),
-            minCheckInterval: seconds,
+            minCheckInterval,
+            callsPerParcelPerDay,
             hastened: run.hastened.get(code) ?? 0,
             delivered: spreadOf(delaysOf(mine.lives, mine.looks, "delivered")),
           },
@@ -99,13 +103,56 @@ export async function benchPolling(args: readonly string[]): Promise<void> {
       }),
       microsecondsPerCall: (run.seconds * 1e6) / run.calls,
     };
-    if (values.json) console.log(JSON.stringify(result));
+    if (values.json) console.log(JSON.stringify({ ...result, goals: goalsOf(result) }));
     else print(result);
   } finally {
     await pool.end();
     await postgres.stop();
     await rm(root, { recursive: true, force: true });
   }
+}
+
+interface Rules {
+  readonly code: string;
+  /** Seconds. */
+  readonly minCheckInterval: number;
+  readonly callsPerParcelPerDay: number | null;
+}
+
+/** By to_jsonb: the limit of calls for each parcel and day is null where the table has no such column. */
+async function readRules(pool: Pool): Promise<readonly Rules[]> {
+  const { rows } = await pool.query<Rules>(
+    `select a.code, extract(epoch from a.min_check_interval)::double precision as "minCheckInterval",
+       (to_jsonb(a) ->> 'calls_per_parcel_per_day')::integer as "callsPerParcelPerDay"
+     from bookpost.carrier_apis a order by a.code`,
+  );
+  return rows;
+}
+
+/** What the policy is for, each with whether it was reached. */
+function goalsOf({ groups, carriers }: Pick<Result, "groups" | "carriers">) {
+  const all = groups.find(({ group }) => group === "all");
+  const isNoWorse = (news: string) => {
+    const delays = all?.delays.find((delay) => delay.news === news);
+    return (delays?.policy.median ?? 0) <= (delays?.hourly.median ?? 0);
+  };
+  return [
+    { goal: "at most a third of the calls", isReached: (all?.ratio ?? 1) <= 1 / 3 },
+    {
+      goal: "out_for_delivery: the median delay is no longer than with hourly polling",
+      isReached: isNoWorse("out_for_delivery"),
+    },
+    {
+      goal: "delivered: the median delay is no longer than with hourly polling",
+      isReached: isNoWorse("delivered"),
+    },
+    {
+      goal: "no parcel is asked about more often in a day than its carrier allows",
+      isReached: carriers.every(
+        (api) => api.mostInADay <= (api.callsPerParcelPerDay ?? Number.POSITIVE_INFINITY),
+      ),
+    },
+  ];
 }
 
 function compare(group: Group, lives: readonly Life[], byPolicy: Looks, hourly: Looks) {
@@ -148,13 +195,15 @@ type Result = {
     readonly mostInADay: number;
     readonly shortestGap: number;
     readonly minCheckInterval: number;
+    readonly callsPerParcelPerDay: number | null;
     readonly hastened: number;
     readonly delivered: Spread;
   }[];
   readonly microsecondsPerCall: number;
 };
 
-function print({ parcels, seed, groups, carriers, microsecondsPerCall }: Result): void {
+function print(result: Result): void {
+  const { parcels, seed, groups, carriers, microsecondsPerCall } = result;
   console.log(
     `${parcels} simulated parcels, seed ${seed}: the policy against polling every hour\n`,
   );
@@ -190,6 +239,7 @@ function print({ parcels, seed, groups, carriers, microsecondsPerCall }: Result)
       "calls each",
       "a day",
       "most in a day",
+      "allowed",
       "shortest wait",
       "allowed",
       "held back",
@@ -201,14 +251,17 @@ function print({ parcels, seed, groups, carriers, microsecondsPerCall }: Result)
       decimal(api.looksPerParcel.mean),
       decimal(api.looksPerDay),
       String(api.mostInADay),
+      String(api.callsPerParcelPerDay ?? "-"),
       minutes(api.shortestGap),
       minutes(api.minCheckInterval),
       String(api.hastened),
       `${minutes(api.delivered.median)} / ${minutes(api.delivered.p95)}`,
     ]),
   );
+  for (const { goal, isReached } of goalsOf(result))
+    console.log(`${isReached ? "reached" : "MISSED "}  ${goal}`);
   console.log(
-    `One call of next_check_at: ${microsecondsPerCall.toFixed(1)} µs, the way to Postgres and back included.`,
+    `\nOne call of next_check_at: ${microsecondsPerCall.toFixed(1)} µs, the way to Postgres and back included.`,
   );
 }
 

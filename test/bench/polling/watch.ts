@@ -61,17 +61,18 @@ const NEXT = `
   ) with ordinality r (api_code, outcome, status, looked_at, changed_at, unchanged, estimate, utc_offset, jitter, place)
   order by r.place`;
 
-/** bookpost: `next_check_at` decides, the API's min_check_interval holds it back, the end is that of close_finished_parcels. */
+/**
+ * bookpost: `next_check_at` decides, the API's min_check_interval (seconds) holds it back, and the end is that of
+ * close_finished_parcels. Every call is answered. Limits of calls are not applied, so that one sees whether the policy
+ * keeps them by itself.
+ */
 export async function watchByPolicy(
   pool: Pool,
   lives: readonly Life[],
+  minCheckIntervals: ReadonlyMap<string, number>,
   chance: Chance,
   onProgress: (looks: number, live: number) => void,
 ): Promise<PolicyRun> {
-  const { rows: apis } = await pool.query<{ code: string; seconds: number }>(
-    "select code, extract(epoch from min_check_interval)::double precision as seconds from bookpost.carrier_apis",
-  );
-  const soonest = new Map(apis.map(({ code, seconds }) => [code, seconds]));
   const states = lives.map(
     (life): State => ({
       life,
@@ -112,7 +113,7 @@ export async function watchByPolicy(
       const { apiCode } = state.life.carrier;
       const wanted = rows[i]?.[0];
       if (wanted === undefined || wanted < state.nextAt) throw new Error(`no next look: ${wanted}`);
-      const allowed = state.nextAt + (soonest.get(apiCode) ?? 0);
+      const allowed = state.nextAt + (minCheckIntervals.get(apiCode) ?? 0);
       if (wanted < allowed) hastened.set(apiCode, (hastened.get(apiCode) ?? 0) + 1);
       state.nextAt = Math.max(wanted, allowed);
     });
