@@ -1292,18 +1292,67 @@ create policy worker_does_all on bookpost_private.lookups for all to bookpost_wo
 comment on table bookpost_private.lookups is 'The ledger: one row per finished lookup, never changed.';
 grant delete, insert, select, update on bookpost_private.lookups to bookpost_worker;
 
+create table bookpost_private.polling_clocks (
+  api_code text not null,
+  time_zone text not null,
+  constraint polling_clocks_pkey PRIMARY KEY (api_code),
+  constraint polling_clocks_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
+  constraint polling_clocks_time_zone_is_known CHECK ((('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
+);
+alter table bookpost_private.polling_clocks enable row level security;
+alter table bookpost_private.polling_clocks force row level security;
+create policy worker_does_all on bookpost_private.polling_clocks for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.polling_clocks is 'Whose clock is taken for a parcel whose scans told no offset. Only carriers that deliver in one country; for the others no hours are assumed.';
+grant delete, insert, select, update on bookpost_private.polling_clocks to bookpost_worker;
+
+create table bookpost_private.polling_hours (
+  policy_id integer not null,
+  day text not null,
+  weekday_from smallint not null,
+  weekday_until smallint not null,
+  local_from time without time zone not null,
+  local_until time without time zone not null,
+  check_interval interval not null,
+  constraint polling_hours_pkey PRIMARY KEY (policy_id, day, weekday_from, local_from),
+  constraint polling_hours_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES bookpost_private.polling_policies(id) ON DELETE CASCADE,
+  constraint polling_hours_day_is_known CHECK ((day = ANY (ARRAY['any'::text, 'estimated'::text, 'ahead'::text, 'other'::text]))),
+  constraint polling_hours_end_after_they_begin CHECK ((local_until > local_from)),
+  constraint polling_hours_interval_is_positive CHECK ((check_interval > '00:00:00'::interval)),
+  constraint polling_hours_weekdays_are_iso CHECK ((((weekday_from >= 1) AND (weekday_from <= 7)) AND ((weekday_until >= weekday_from) AND (weekday_until <= 7))))
+);
+alter table bookpost_private.polling_hours enable row level security;
+alter table bookpost_private.polling_hours force row level security;
+create policy worker_does_all on bookpost_private.polling_hours for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.polling_hours is 'The hours in which news of a stage come, by the wall clock where the parcel is, and how often to look in them.';
+comment on column bookpost_private.polling_hours.day is 'estimated: a day of the carrier''s estimate; ahead: the estimate is for a later day; other: there is none, or it has passed; any: whatever it is.';
+comment on column bookpost_private.polling_hours.weekday_from is 'ISO: Monday is 1, Sunday 7.';
+grant delete, insert, select, update on bookpost_private.polling_hours to bookpost_worker;
+
 create table bookpost_private.polling_policies (
+  id integer generated always as identity not null,
+  api_code text,
   status text not null,
   check_interval interval not null,
-  max_check_interval interval not null,
-  constraint polling_policies_pkey PRIMARY KEY (status),
+  max_check_interval interval default '1 day'::interval not null,
+  clockless_interval interval not null,
+  lengthen_by double precision not null,
+  silent_after interval not null,
+  constraint polling_policies_pkey PRIMARY KEY (id),
+  constraint polling_policies_one_per_api_and_status UNIQUE NULLS NOT DISTINCT (status, api_code),
+  constraint polling_policies_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
   constraint polling_policies_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE CASCADE,
-  constraint polling_policies_intervals_are_positive CHECK (((check_interval > '00:00:00'::interval) AND (max_check_interval >= check_interval)))
+  constraint polling_policies_intervals_are_positive CHECK (((check_interval > '00:00:00'::interval) AND (max_check_interval >= check_interval) AND (max_check_interval <= '1 day'::interval) AND (clockless_interval > '00:00:00'::interval) AND (silent_after > '00:00:00'::interval))),
+  constraint polling_policies_silence_never_hastens CHECK (((lengthen_by >= (0)::double precision) AND (lengthen_by <= (10)::double precision)))
 );
 alter table bookpost_private.polling_policies enable row level security;
 alter table bookpost_private.polling_policies force row level security;
 create policy worker_does_all on bookpost_private.polling_policies for all to bookpost_worker using (true) with check (true);
-comment on table bookpost_private.polling_policies is 'How often a parcel is looked up, by status: check_interval after news, growing to max_check_interval while it stays silent.';
+comment on table bookpost_private.polling_policies is 'How often a parcel is looked up, by its status: one row for every API (api_code null) and, where an API needs its own, a row that replaces it together with its hours.';
+comment on column bookpost_private.polling_policies.check_interval is 'Between two looks, outside the hours in polling_hours.';
+comment on column bookpost_private.polling_policies.max_check_interval is 'Silence never makes it longer than this; at most a day, because next_check_at reads the hours of today and tomorrow.';
+comment on column bookpost_private.polling_policies.clockless_interval is 'Between two looks where nobody knows what the clock shows at the parcel: hours and estimates are left aside.';
+comment on column bookpost_private.polling_policies.lengthen_by is 'Each answer in a row without news makes every interval longer by this part of it.';
+comment on column bookpost_private.polling_policies.silent_after is 'So long without news, and no estimate ahead: max_check_interval at any hour.';
 grant delete, insert, select, update on bookpost_private.polling_policies to bookpost_worker;
 
 create table bookpost_private.workers (
@@ -2417,20 +2466,86 @@ grant execute on function bookpost_private.next_call(bookpost_private.call_allow
 
 CREATE OR REPLACE FUNCTION bookpost_private.next_check_at(api_code text, outcome text, status text, looked_at timestamp with time zone, last_changed_at timestamp with time zone, unchanged_count integer, failure_count integer, estimated_from timestamp without time zone, estimated_until timestamp without time zone, utc_offset interval, jitter double precision DEFAULT random())
  RETURNS timestamp with time zone
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-BEGIN ATOMIC
- SELECT (next_check_at.looked_at + (((0.9)::double precision + (next_check_at.jitter * (0.2)::double precision)) *
-         CASE
-             WHEN (o.retry_after IS NOT NULL) THEN LEAST(o.max_retry_after, (o.retry_after * power((2)::double precision, (LEAST((next_check_at.failure_count - 1), 20))::double precision)))
-             WHEN (o.outcome = ANY (ARRAY['updated'::text, 'unchanged'::text, 'not_found'::text])) THEN LEAST(p.max_check_interval, (p.check_interval * (GREATEST((1)::numeric, ((next_check_at.unchanged_count)::numeric / 12.0)))::double precision))
-             ELSE '00:00:00'::interval
-         END))
-    FROM (bookpost_private.lookup_outcomes o
-      CROSS JOIN bookpost_private.polling_policies p)
-   WHERE ((o.outcome = next_check_at.outcome) AND (p.status = next_check_at.status));
-END;
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_part double precision := least(greatest(jitter, 0), 1);
+  v_around double precision := 0.9 + 0.2 * v_part;
+  v_outcome bookpost_private.lookup_outcomes;
+  v_policy bookpost_private.polling_policies;
+  v_lengthening double precision;
+  v_local_now timestamp;
+  v_wait_by_hours interval;
+begin
+  select * into v_outcome from bookpost_private.lookup_outcomes o where o.outcome = next_check_at.outcome;
+  if v_outcome.retry_after is not null then
+    return looked_at + v_around * least(
+      v_outcome.max_retry_after, v_outcome.retry_after * power(2, least(greatest(failure_count, 1) - 1, 20))
+    );
+  end if;
+  if v_outcome.circuit_effect <> 'success' then
+    return looked_at;
+  end if;
+
+  select * into v_policy from bookpost_private.polling_policies p
+  where p.status = next_check_at.status and p.api_code = next_check_at.api_code;
+  if not found then
+    select * into v_policy from bookpost_private.polling_policies p
+    where p.status = next_check_at.status and p.api_code is null;
+  end if;
+  if not found then
+    -- A test holds that every status has a row, so this is for the hour after someone deleted one.
+    return looked_at + interval '1 day' * v_around;
+  end if;
+
+  v_local_now := looked_at at time zone 'UTC' + utc_offset;
+  if v_local_now is null then
+    select looked_at at time zone k.time_zone into v_local_now
+    from bookpost_private.polling_clocks k where k.api_code = next_check_at.api_code;
+  end if;
+
+  if last_changed_at < looked_at - v_policy.silent_after
+    and (estimated_until is null or v_local_now is null or estimated_until::date < v_local_now::date)
+  then
+    return looked_at + v_policy.max_check_interval * v_around;
+  end if;
+
+  -- A hundred thousand answers without news are far beyond every cap; billions would overflow the interval.
+  v_lengthening := 1 + v_policy.lengthen_by * least(greatest(unchanged_count, 0), 100000);
+  if v_local_now is null then
+    return looked_at + v_around * least(v_policy.max_check_interval, v_policy.clockless_interval * v_lengthening);
+  end if;
+
+  select min(
+    case
+      when d.day + h.local_from <= v_local_now then w.wait * v_around
+      -- Hours still to come: spread over their first interval, or a whole country would be due when they begin.
+      else greatest(d.day + h.local_from - v_local_now + w.wait * v_part, w.wait * v_around)
+    end
+  ) into v_wait_by_hours
+  from (values (v_local_now::date), (v_local_now::date + 1)) d (day)
+  join bookpost_private.polling_hours h on h.policy_id = v_policy.id
+    and h.day in ('any', case
+      when d.day < estimated_from::date then 'ahead'
+      when d.day <= estimated_until::date then 'estimated'
+      else 'other'
+    end)
+    and extract(isodow from d.day) between h.weekday_from and h.weekday_until
+    and d.day + h.local_until > v_local_now
+  cross join lateral (
+    select least(v_policy.max_check_interval, h.check_interval * v_lengthening) as wait
+  ) w;
+
+  return looked_at + least(
+    least(v_policy.max_check_interval, v_policy.check_interval * v_lengthening) * v_around,
+    v_wait_by_hours
+  );
+end;
+$function$;
+comment on function bookpost_private.next_check_at(text,text,text,timestamp with time zone,timestamp with time zone,integer,integer,timestamp without time zone,timestamp without time zone,interval,double precision) is 'When to look at a parcel again, after a look at looked_at that ended in outcome and left it in status. By the outcome''s back-off where it has one; else by the policy of the status for this API, its hours and the estimate (wall clock at the destination); looked_at itself where only the API''s own gate counts. utc_offset: of the newest scan, null where unknown. jitter: 0 to 1, the answer lies a tenth either way. Never null, never before looked_at. The API''s own limits are applied by the caller.';
 grant execute on function bookpost_private.next_check_at(text,text,text,timestamp with time zone,timestamp with time zone,integer,integer,timestamp without time zone,timestamp without time zone,interval,double precision) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.notify_owners(parcel_ids uuid[])

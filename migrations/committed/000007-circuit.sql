@@ -1,5 +1,5 @@
---! Previous: sha1:0adeabb4b6d1fb1ba9ac39f81b4303905fbff70e
---! Hash: sha1:b0ccc374cbff5a04703fb567feddb7894b31818c
+--! Previous: sha1:81fc2748f0c6d410ddf5ca19717930b876dc8145
+--! Hash: sha1:e42a24b6f9e36a7f7894f883c75589375bfa5d9d
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:b0ccc374cbff5a04703fb567feddb7894b31818c
---! Hash: sha1:db171b7d15440888d6c24e7c9ad3a9ba95da9490
+--! Previous: sha1:e42a24b6f9e36a7f7894f883c75589375bfa5d9d
+--! Hash: sha1:66451ad9337da7bdbb4d31a709bacfef428495be
 --! Message: budgets
 
 -- What each API allows, what is left of it, whether it may be asked now, and who goes first.

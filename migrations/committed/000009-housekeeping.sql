@@ -1,5 +1,5 @@
---! Previous: sha1:db171b7d15440888d6c24e7c9ad3a9ba95da9490
---! Hash: sha1:c1d70248915ef6594d81a882c4c9969675af8d6b
+--! Previous: sha1:66451ad9337da7bdbb4d31a709bacfef428495be
+--! Hash: sha1:5937ef86d56d8b5ac70f9408825e2d2855d06a62
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

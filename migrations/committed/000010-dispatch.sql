@@ -1,5 +1,5 @@
---! Previous: sha1:c1d70248915ef6594d81a882c4c9969675af8d6b
---! Hash: sha1:699df96b7904f83e1eae4bf83bf55fe7d0da6173
+--! Previous: sha1:5937ef86d56d8b5ac70f9408825e2d2855d06a62
+--! Hash: sha1:ebe56a063fe651b430fae40cc57c8256a204f36b
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

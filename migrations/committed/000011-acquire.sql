@@ -1,5 +1,5 @@
---! Previous: sha1:699df96b7904f83e1eae4bf83bf55fe7d0da6173
---! Hash: sha1:59fe00d8998c84c4ff0978874f4ab281a89c77ad
+--! Previous: sha1:ebe56a063fe651b430fae40cc57c8256a204f36b
+--! Hash: sha1:ca942ab73db18aeac24cbd7894fbf69980516b62
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

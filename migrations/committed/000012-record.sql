@@ -1,5 +1,5 @@
---! Previous: sha1:59fe00d8998c84c4ff0978874f4ab281a89c77ad
---! Hash: sha1:f84555b5aa970c6ae6330ed7b594992590eff0da
+--! Previous: sha1:ca942ab73db18aeac24cbd7894fbf69980516b62
+--! Hash: sha1:b0fce9e922261d4ca35f3f039c2a0745f523ec86
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

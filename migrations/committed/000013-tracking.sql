@@ -1,5 +1,5 @@
---! Previous: sha1:f84555b5aa970c6ae6330ed7b594992590eff0da
---! Hash: sha1:c0518815ce9ccdd411a446c4797719c16d40499f
+--! Previous: sha1:b0fce9e922261d4ca35f3f039c2a0745f523ec86
+--! Hash: sha1:97be7e370b18510118c3e594a92898bf300891b9
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:c0518815ce9ccdd411a446c4797719c16d40499f
---! Hash: sha1:a32d6db9f0557774e5437971b798c854d652558a
+--! Previous: sha1:97be7e370b18510118c3e594a92898bf300891b9
+--! Hash: sha1:d5eb65f6aa05c2a7fb77bd377291282da875950d
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
