@@ -81,7 +81,8 @@ export async function ageParcel(db: Queryable, parcelId: string, by: string): Pr
   );
   await db.query(
     `update bookpost_private.checks set
-       next_check_at = next_check_at - $2::interval, last_looked_at = last_looked_at - $2::interval
+       next_check_at = next_check_at - $2::interval, last_looked_at = last_looked_at - $2::interval,
+       last_answered_at = last_answered_at - $2::interval, last_changed_at = last_changed_at - $2::interval
      where parcel_id = $1`,
     [parcelId, by],
   );

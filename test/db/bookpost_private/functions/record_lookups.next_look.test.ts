@@ -240,3 +240,46 @@ describe("the end", () => {
     expect((await parcelOf(client, back)).closed_reason).toBe("returned");
   });
 });
+
+describe("what the policy is told", () => {
+  test("the offset of the newest scan that has one, the estimate, and how long nothing was new", async () => {
+    const { client, parcelId } = await oneParcel();
+    const at = (hours: number, offset: string, status: string) => {
+      const instant = ago(hours);
+      const sign = offset.startsWith("-") ? -1 : 1;
+      const local = new Date(Date.parse(instant) + sign * Number(offset.slice(1, 3)) * 3_600_000);
+      return scan(instant, status, {
+        local_time: local.toISOString().slice(0, 19),
+        time_zone: offset,
+      });
+    };
+    const told = {
+      // Sent newest first, as many carriers do; the last one gave no wall clock.
+      events: [
+        scan(ago(1), "in_transit"),
+        at(3, "-05:00", "in_transit"),
+        at(9, "+09:00", "pre_transit"),
+      ],
+      estimated_from: "2026-01-01T00:00:00",
+      estimated_until: "2030-01-01T00:00:00",
+      is_estimate_a_date: true,
+      digest: "same",
+    };
+    await lookUp(client, parcelId, (id) => found(id, told));
+    await ageParcel(client, parcelId, "2 hours");
+    await lookUp(client, parcelId, (id) => found(id, told));
+    const { rows } = await client.query(
+      `select c.utc_offset::text as "utcOffset", c.unchanged_count as "unchangedCount",
+         c.last_looked_at - c.last_changed_at > '1 hour' as "isSilent",
+         c.next_check_at between
+           bookpost_private.next_check_at(c.api_code, 'unchanged', p.status, c.last_looked_at, c.last_changed_at, 1, 0, p.estimated_from, p.estimated_until, '-05:00', 0)
+           and bookpost_private.next_check_at(c.api_code, 'unchanged', p.status, c.last_looked_at, c.last_changed_at, 1, 0, p.estimated_from, p.estimated_until, '-05:00', 1)
+           as "isByPolicy"
+       from bookpost_private.checks c join bookpost.parcels p on p.id = c.parcel_id where c.parcel_id = $1`,
+      [parcelId],
+    );
+    expect(rows).toEqual([
+      { utcOffset: "-05:00:00", unchangedCount: 1, isSilent: true, isByPolicy: true },
+    ]);
+  });
+});
