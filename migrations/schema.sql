@@ -1453,7 +1453,17 @@ begin
     select * into strict v_day from bookpost_private.day_of(v_now, v_api.day_time_zone) d;
     v_allowance := bookpost_private.read_allowance(v_code, v_now);
     select count(distinct l.batch_id) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
-    v_worst_probe := case when v_circuit.state <> 'closed' then bookpost_private.last_failed_parcel(v_code) end;
+    -- Only while another could be the probe: the one that failed last is better than none.
+    v_worst_probe := null;
+    if v_circuit.state <> 'closed' then
+      select f.parcel_id into v_worst_probe
+      from bookpost_private.last_failed_parcel(v_code) f (parcel_id)
+      where exists (
+        select from bookpost_private.checks k
+        where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> f.parcel_id
+          and not exists (select from bookpost_private.leases l where l.parcel_id = k.parcel_id)
+      );
+    end if;
     select array_agg(k order by
         k.parcel_id is not distinct from v_worst_probe, v_circuit.state <> 'closed' and k.failure_count > 0,
         k.next_check_at - k.head_start, k.parcel_id
@@ -1505,11 +1515,7 @@ begin
       elsif v_check.day = v_day.day and v_check.day_calls >= v_api.calls_per_parcel_per_day then
         verdict := 'no_budget';
         retry_at := v_day.ends_at + bookpost_private.day_margin();
-      elsif v_check.parcel_id = v_worst_probe and exists (
-        select from bookpost_private.checks k
-        where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> v_worst_probe
-          and not exists (select from bookpost_private.leases l where l.parcel_id = k.parcel_id)
-      ) then
+      elsif v_check.parcel_id = v_worst_probe then
         -- Dispatch sends another, which may be the probe; what failed last had better not.
         verdict := 'circuit_half_open';
         retry_at := v_now + interval '1 minute';
@@ -1771,25 +1777,6 @@ BEGIN ATOMIC
 END;
 comment on function bookpost_private.confirm_lookups(uuid[]) is 'For permits that were not used at once: null where the request may still go out, otherwise why not (gone: the lease is no longer held) and until when.';
 grant execute on function bookpost_private.confirm_lookups(uuid[]) to bookpost_worker;
-
-CREATE OR REPLACE FUNCTION bookpost_private.count_parcel_calls(api_code text, counted_day date, counted_calls integer, more_calls integer, OUT day date, OUT day_calls integer)
- RETURNS record
- LANGUAGE sql
- STABLE
- SET search_path TO 'pg_catalog', 'pg_temp'
-BEGIN ATOMIC
- SELECT d.day,
-     (
-         CASE
-             WHEN (d.day = count_parcel_calls.counted_day) THEN count_parcel_calls.counted_calls
-             ELSE 0
-         END + count_parcel_calls.more_calls)
-    FROM (bookpost.carrier_apis a
-      CROSS JOIN LATERAL bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d(day, starts_at, ends_at))
-   WHERE (a.code = count_parcel_calls.api_code);
-END;
-comment on function bookpost_private.count_parcel_calls(text,date,integer,integer) is 'A parcel''s count of the API''s present day (checks.day, checks.day_calls) with some more calls added.';
-grant execute on function bookpost_private.count_parcel_calls(text,date,integer,integer) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.current_parcel(book uuid)
  RETURNS uuid
@@ -2282,11 +2269,13 @@ begin
 
   -- Whether its request went out is not known: it counts for the parcel's day.
   update bookpost_private.checks c
-  set next_check_at = greatest(clock_timestamp(), bookpost_private.parcel_may_be_asked_at(c.api_code, n.day, n.day_calls)),
+  set next_check_at = greatest(clock_timestamp(), bookpost_private.parcel_may_be_asked_at(l.api_code, n.day, n.day_calls)),
     last_outcome = 'interrupted', last_error = interrupt_lookups.why, day = n.day, day_calls = n.day_calls
   from unnest(v_leases) l
   join bookpost_private.checks k on k.parcel_id = l.parcel_id
-  cross join lateral bookpost_private.count_parcel_calls(k.api_code, k.day, k.day_calls, 1) n
+  join bookpost.carrier_apis a on a.code = l.api_code
+  cross join lateral bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d
+  cross join lateral (select d.day, case when k.day = d.day then k.day_calls else 0 end + 1 as day_calls) n
   where c.parcel_id = l.parcel_id and c.next_check_at is not null;
 
   insert into bookpost_private.lookups
@@ -2370,7 +2359,7 @@ grant execute on function bookpost_private.make_partitions(integer) to bookpost_
 CREATE OR REPLACE FUNCTION bookpost_private.milliseconds(length interval)
  RETURNS integer
  LANGUAGE sql
- IMMUTABLE PARALLEL SAFE STRICT
+ IMMUTABLE PARALLEL SAFE
 RETURN (GREATEST((0)::numeric, ceil((EXTRACT(epoch FROM length) * (1000)::numeric))))::integer;
 grant execute on function bookpost_private.milliseconds(interval) to bookpost_worker;
 
@@ -2932,7 +2921,7 @@ begin
       end as failure_count,
       coalesce(z.utc_offset, k.utc_offset) as utc_offset,
       coalesce(q.day, k.day) as day,
-      coalesce(q.day_calls, k.day_calls) as day_calls,
+      case when q.day <> k.day then 0 else k.day_calls end + q.calls as day_calls,
       v.declared_value
     from unnest(v_work) w
     join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
@@ -2949,10 +2938,13 @@ begin
       limit 1
     ) z on true
     -- Where each parcel's calls are limited. A batch's request is told with one of its lookups and asked about all.
-    left join lateral bookpost_private.count_parcel_calls(w.api_code, k.day, k.day_calls, case
-        when w.outcome = 'local' and w.calls = '[]' then 0
-        else greatest(1, (select count(*) from jsonb_to_recordset(w.calls) n (kind text) where n.kind = 'lookup'))
-      end::integer) q on a.calls_per_parcel_per_day is not null
+    cross join lateral (
+      select case when a.calls_per_parcel_per_day is not null then (v_now at time zone a.day_time_zone)::date end as day,
+        case
+          when a.calls_per_parcel_per_day is null or (w.outcome = 'local' and w.calls = '[]') then 0
+          else greatest(1, (select count(*) from jsonb_to_recordset(w.calls) j (kind text) where j.kind = 'lookup'))
+        end::integer as calls
+    ) q
     left join lateral (
       select sum(bookpost_private.comparable_value(b.declared_value, b.declared_currency)) as declared_value
       from bookpost.parcel_books pb join bookpost.books b on b.id = pb.book_id

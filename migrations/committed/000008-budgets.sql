@@ -1,5 +1,5 @@
 --! Previous: sha1:e42a24b6f9e36a7f7894f883c75589375bfa5d9d
---! Hash: sha1:66451ad9337da7bdbb4d31a709bacfef428495be
+--! Hash: sha1:7dd4b27441befa685a58b976fd9f8d790bb63a4f
 --! Message: budgets
 
 -- What each API allows, what is left of it, whether it may be asked now, and who goes first.
@@ -300,23 +300,6 @@ $$;
 comment on function bookpost_private.gate(text) is
   'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; pace: the distance at which its allowance is used up evenly.';
 
--- Requests about one parcel, where the API limits them.
-
-create function bookpost_private.count_parcel_calls(
-  api_code text, counted_day date, counted_calls integer, more_calls integer, out day date, out day_calls integer
-)
-language sql stable
-set search_path = pg_catalog, pg_temp
-begin atomic
-  select d.day, case when d.day = counted_day then counted_calls else 0 end + more_calls
-  from bookpost.carrier_apis a
-  cross join lateral bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d
-  where a.code = count_parcel_calls.api_code;
-end;
-
-comment on function bookpost_private.count_parcel_calls(text, date, integer, integer) is
-  'A parcel''s count of the API''s present day (checks.day, checks.day_calls) with some more calls added.';
-
 create function bookpost_private.parcel_may_be_asked_at(api_code text, counted_day date, counted_calls integer) returns timestamptz
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -359,7 +342,7 @@ comment on type bookpost_private.call_allowance is
   'What is left of an API''s allowance, in the hands of who has its budget row locked.';
 
 create function bookpost_private.milliseconds(length interval) returns integer
-language sql immutable strict parallel safe
+language sql immutable parallel safe
 return greatest(0, ceil(extract(epoch from length) * 1000))::integer;
 
 create function bookpost_private.read_allowance(api_code text, at timestamptz) returns bookpost_private.call_allowance

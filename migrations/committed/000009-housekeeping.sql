@@ -1,5 +1,5 @@
---! Previous: sha1:66451ad9337da7bdbb4d31a709bacfef428495be
---! Hash: sha1:5937ef86d56d8b5ac70f9408825e2d2855d06a62
+--! Previous: sha1:7dd4b27441befa685a58b976fd9f8d790bb63a4f
+--! Hash: sha1:ac592a4d707306dd21342a24da9907433340eba4
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.
@@ -145,11 +145,13 @@ begin
 
   -- Whether its request went out is not known: it counts for the parcel's day.
   update bookpost_private.checks c
-  set next_check_at = greatest(clock_timestamp(), bookpost_private.parcel_may_be_asked_at(c.api_code, n.day, n.day_calls)),
+  set next_check_at = greatest(clock_timestamp(), bookpost_private.parcel_may_be_asked_at(l.api_code, n.day, n.day_calls)),
     last_outcome = 'interrupted', last_error = interrupt_lookups.why, day = n.day, day_calls = n.day_calls
   from unnest(v_leases) l
   join bookpost_private.checks k on k.parcel_id = l.parcel_id
-  cross join lateral bookpost_private.count_parcel_calls(k.api_code, k.day, k.day_calls, 1) n
+  join bookpost.carrier_apis a on a.code = l.api_code
+  cross join lateral bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d
+  cross join lateral (select d.day, case when k.day = d.day then k.day_calls else 0 end + 1 as day_calls) n
   where c.parcel_id = l.parcel_id and c.next_check_at is not null;
 
   insert into bookpost_private.lookups

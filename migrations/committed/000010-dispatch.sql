@@ -1,5 +1,5 @@
---! Previous: sha1:5937ef86d56d8b5ac70f9408825e2d2855d06a62
---! Hash: sha1:ebe56a063fe651b430fae40cc57c8256a204f36b
+--! Previous: sha1:ac592a4d707306dd21342a24da9907433340eba4
+--! Hash: sha1:229d7525c4df156fb1c0747f32f641533c8d84a5
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

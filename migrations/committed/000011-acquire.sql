@@ -1,5 +1,5 @@
---! Previous: sha1:ebe56a063fe651b430fae40cc57c8256a204f36b
---! Hash: sha1:ca942ab73db18aeac24cbd7894fbf69980516b62
+--! Previous: sha1:229d7525c4df156fb1c0747f32f641533c8d84a5
+--! Hash: sha1:c31b2e7faf8a265df39bb6c64314785f522de157
 --! Message: acquire
 
 -- Permission to look up, and giving it back.
@@ -90,7 +90,17 @@ begin
     select * into strict v_day from bookpost_private.day_of(v_now, v_api.day_time_zone) d;
     v_allowance := bookpost_private.read_allowance(v_code, v_now);
     select count(distinct l.batch_id) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
-    v_worst_probe := case when v_circuit.state <> 'closed' then bookpost_private.last_failed_parcel(v_code) end;
+    -- Only while another could be the probe: the one that failed last is better than none.
+    v_worst_probe := null;
+    if v_circuit.state <> 'closed' then
+      select f.parcel_id into v_worst_probe
+      from bookpost_private.last_failed_parcel(v_code) f (parcel_id)
+      where exists (
+        select from bookpost_private.checks k
+        where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> f.parcel_id
+          and not exists (select from bookpost_private.leases l where l.parcel_id = k.parcel_id)
+      );
+    end if;
     select array_agg(k order by
         k.parcel_id is not distinct from v_worst_probe, v_circuit.state <> 'closed' and k.failure_count > 0,
         k.next_check_at - k.head_start, k.parcel_id
@@ -142,11 +152,7 @@ begin
       elsif v_check.day = v_day.day and v_check.day_calls >= v_api.calls_per_parcel_per_day then
         verdict := 'no_budget';
         retry_at := v_day.ends_at + bookpost_private.day_margin();
-      elsif v_check.parcel_id = v_worst_probe and exists (
-        select from bookpost_private.checks k
-        where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> v_worst_probe
-          and not exists (select from bookpost_private.leases l where l.parcel_id = k.parcel_id)
-      ) then
+      elsif v_check.parcel_id = v_worst_probe then
         -- Dispatch sends another, which may be the probe; what failed last had better not.
         verdict := 'circuit_half_open';
         retry_at := v_now + interval '1 minute';

@@ -1,5 +1,5 @@
---! Previous: sha1:ca942ab73db18aeac24cbd7894fbf69980516b62
---! Hash: sha1:b0fce9e922261d4ca35f3f039c2a0745f523ec86
+--! Previous: sha1:c31b2e7faf8a265df39bb6c64314785f522de157
+--! Hash: sha1:310476d385289529d678009a2786fbe32a0be0aa
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -307,7 +307,7 @@ begin
       end as failure_count,
       coalesce(z.utc_offset, k.utc_offset) as utc_offset,
       coalesce(q.day, k.day) as day,
-      coalesce(q.day_calls, k.day_calls) as day_calls,
+      case when q.day <> k.day then 0 else k.day_calls end + q.calls as day_calls,
       v.declared_value
     from unnest(v_work) w
     join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
@@ -324,10 +324,13 @@ begin
       limit 1
     ) z on true
     -- Where each parcel's calls are limited. A batch's request is told with one of its lookups and asked about all.
-    left join lateral bookpost_private.count_parcel_calls(w.api_code, k.day, k.day_calls, case
-        when w.outcome = 'local' and w.calls = '[]' then 0
-        else greatest(1, (select count(*) from jsonb_to_recordset(w.calls) n (kind text) where n.kind = 'lookup'))
-      end::integer) q on a.calls_per_parcel_per_day is not null
+    cross join lateral (
+      select case when a.calls_per_parcel_per_day is not null then (v_now at time zone a.day_time_zone)::date end as day,
+        case
+          when a.calls_per_parcel_per_day is null or (w.outcome = 'local' and w.calls = '[]') then 0
+          else greatest(1, (select count(*) from jsonb_to_recordset(w.calls) j (kind text) where j.kind = 'lookup'))
+        end::integer as calls
+    ) q
     left join lateral (
       select sum(bookpost_private.comparable_value(b.declared_value, b.declared_currency)) as declared_value
       from bookpost.parcel_books pb join bookpost.books b on b.id = pb.book_id

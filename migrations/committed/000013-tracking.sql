@@ -1,5 +1,5 @@
---! Previous: sha1:b0fce9e922261d4ca35f3f039c2a0745f523ec86
---! Hash: sha1:97be7e370b18510118c3e594a92898bf300891b9
+--! Previous: sha1:310476d385289529d678009a2786fbe32a0be0aa
+--! Hash: sha1:8ef9b1e722c585d98fa4391f6d8cedb5ad774b5d
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:97be7e370b18510118c3e594a92898bf300891b9
---! Hash: sha1:d5eb65f6aa05c2a7fb77bd377291282da875950d
+--! Previous: sha1:8ef9b1e722c585d98fa4391f6d8cedb5ad774b5d
+--! Hash: sha1:b533f3f8681c245234d1c31e9ba92e667a0a0b61
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
