@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { faultSchema } from "./fault.ts";
+import { limitSchema } from "./limit.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { scenarioSchema } from "./scenario.ts";
 import type { WireReply } from "./wire.ts";
@@ -17,6 +18,8 @@ const COMMANDS = {
   ),
   fault: command(faultSchema, (sandbox, fault) => sandbox.fault(fault)),
   clear_faults: command(z.unknown(), (sandbox) => sandbox.clearFaults()),
+  limit: command(limitSchema, (sandbox, limit) => sandbox.limit(limit)),
+  clear_limits: command(z.unknown(), (sandbox) => sandbox.clearLimits()),
   expire_tokens: command(z.unknown(), (sandbox) => sandbox.expireTokens()),
 };
 

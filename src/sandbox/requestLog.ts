@@ -1,5 +1,7 @@
 import { appendFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
+import type { Fault } from "./fault.ts";
+import type { LimitKind } from "./limit.ts";
 
 /** One request as the carrier saw it. */
 export interface LogEntry {
@@ -15,11 +17,20 @@ export interface LogEntry {
   readonly numbers?: readonly string[];
   /** How many requests of this API were under way at arrival, this one included. */
   readonly concurrent: number;
+  /** The kind of limit it broke, for which it was refused; null where none. */
+  readonly over: LimitKind | null;
+  /** How its answer was made to go wrong; null where it was not. */
+  readonly fault: Fault["mode"] | null;
+  /** The Retry-After it was answered with. */
+  readonly retryAfter: string | null;
   /** The HTTP status given; null while, or because, there is none. */
   readonly status: number | null;
   /** Bytes that went to the socket, headers included. */
   readonly bytesSent: number;
 }
+
+/** What is known of a request only after it was written down. */
+type Verdict = Pick<LogEntry, "over" | "fault" | "retryAfter">;
 
 /**
  * Keeps what was asked. With a `file`, each exchange is also a line of JSON
@@ -30,11 +41,11 @@ export function createRequestLog(file: string | undefined) {
   const busy = new Map<string, number>();
   return {
     entries,
-    /** Adds an entry that follows `response` until its end, however it ends. */
+    /** Adds an entry that follows `response` until its end, however it ends. What it gives back is the entry's to fill in. */
     record(
       request: Pick<LogEntry, "api" | "kind" | "number" | "numbers">,
       response: ServerResponse,
-    ): void {
+    ): { -readonly [Key in keyof Verdict]: Verdict[Key] } {
       const { api } = request;
       const { socket } = response;
       const bytesBefore = socket?.bytesWritten ?? 0;
@@ -42,11 +53,13 @@ export function createRequestLog(file: string | undefined) {
       const concurrent = (busy.get(api) ?? 0) + 1;
       busy.set(api, concurrent);
       let bytesAtEnd: number | null = null;
-      const entry: LogEntry = {
+      const verdict: Verdict = { over: null, fault: null, retryAfter: null };
+      const entry = {
         at: Date.now(),
         monotonic: performance.now(),
         ...request,
         concurrent,
+        ...verdict,
         get status() {
           return response.headersSent ? response.statusCode : null;
         },
@@ -61,6 +74,7 @@ export function createRequestLog(file: string | undefined) {
         busy.set(api, (busy.get(api) ?? 1) - 1);
         if (file !== undefined) appendFileSync(file, `${JSON.stringify(entry)}\n`);
       });
+      return entry;
     },
   };
 }

@@ -1,4 +1,5 @@
 import type { FaultInput } from "./fault.ts";
+import type { LimitInput } from "./limit.ts";
 import type { LogEntry } from "./requestLog.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -17,6 +18,9 @@ export interface Sandbox {
   /** From now on requests that fit go wrong. */
   fault(fault: FaultInput): void;
   clearFaults(): void;
+  /** From now on a request of the API that breaks this limit is answered 429, in the API's own words. Throws for an API the sandbox does not speak. */
+  limit(limit: LimitInput): void;
+  clearLimits(): void;
   /** Withdraws all tokens before their time. */
   expireTokens(): void;
   readonly log: readonly LogEntry[];

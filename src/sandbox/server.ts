@@ -12,6 +12,7 @@ import { easypost } from "./easypost.ts";
 import { createFaults } from "./fault.ts";
 import { fedex } from "./fedex.ts";
 import { la_poste } from "./la_poste.ts";
+import { createLimits } from "./limit.ts";
 import { pitney_bowes } from "./pitney_bowes.ts";
 import { postnl } from "./postnl.ts";
 import { createRequestLog } from "./requestLog.ts";
@@ -64,6 +65,7 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   for (const [number, scenario] of Object.entries(options.scenarios ?? {}))
     scenarios.script(number, scenario);
   const faults = createFaults();
+  const limits = createLimits();
   const log = createRequestLog(options.logFile);
   const tokens = createTokens(options.tokenLifeMs ?? 14_399_000);
   const registered = new Set<string>();
@@ -107,7 +109,13 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     response: ServerResponse,
   ): Promise<void> {
     const { api, error } = wire;
-    log.record({ api, ...route }, response);
+    const entry = log.record({ api, ...route }, response);
+    const broken = limits.brokenBy(log.entries);
+    if (broken !== null) {
+      entry.over = broken.kind;
+      entry.retryAfter = broken.retryAfter ?? null;
+      return send(response, error(429), broken);
+    }
     const { number, numbers = number === null ? [] : [number] } = route;
     const reply = wire.answer(request, {
       number,
@@ -118,6 +126,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     });
     const fault = faults.take({ api, ...route });
     if (fault === null) return send(response, reply);
+    entry.fault = fault.mode;
+    entry.retryAfter = (fault.mode === "status" && fault.retryAfter) || null;
     await commitFault({ response, reply, fault, error, trap: `${origin}/_sandbox/trap` });
   }
 
@@ -139,6 +149,11 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     },
     fault: faults.add,
     clearFaults: faults.clear,
+    limit(limit) {
+      wireOf(limit.api);
+      limits.add(limit);
+    },
+    clearLimits: limits.clear,
     expireTokens: tokens.expireAll,
     log: log.entries,
     async close() {
