@@ -28,18 +28,27 @@ export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
   return environment;
 }
 
-/** Starts `graphile-worker` and waits until the database sees it alive. */
+/**
+ * Starts `graphile-worker` and waits until the database sees it alive.
+ * @param options.clockShiftMs how far its wall clock is ahead of ours; negative: behind
+ */
 export async function startWorkerProcess(
   db: TestDatabase,
   environment: Record<string, string>,
+  options: { readonly clockShiftMs?: number } = {},
 ): Promise<WorkerProcess> {
-  const child = spawn(process.execPath, [join(ROOT, "node_modules/graphile-worker/dist/cli.js")], {
+  const { clockShiftMs = 0 } = options;
+  const preload =
+    clockShiftMs === 0 ? [] : ["--import", join(import.meta.dirname, "shiftClock.ts")];
+  const cli = join(ROOT, "node_modules/graphile-worker/dist/cli.js");
+  const child = spawn(process.execPath, [...preload, cli], {
     cwd: ROOT,
     env: {
       PATH: process.env.PATH,
       GRAPHILE_ENV: "test",
       NODE_ENV: "test",
       DATABASE_URL: db.url,
+      CLOCK_SHIFT_MS: String(clockShiftMs),
       ...environment,
     },
     stdio: ["ignore", "pipe", "pipe"],
