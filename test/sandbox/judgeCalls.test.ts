@@ -100,6 +100,10 @@ test("time for which callers were told to wait is not held against them, and ove
   );
   // Held from 0 to 1,010, so open for 990 ms.
   expect(useOfWindow(calls, limit, { from: 0, until: 2_000 })).toBeCloseTo(4 / (4 * 0.99), 6);
+  const nested = log({ monotonic: 0, retryAfter: "1" }, { monotonic: 10, retryAfter: "0.5" });
+  expect(useOfWindow(nested, limit, { from: 0, until: 2_000 })).toBe(0.5);
   const late = log({ monotonic: 1_500, retryAfter: "60" });
   expect(useOfWindow(late, limit, { from: 0, until: 2_000 })).toBeCloseTo(1 / 6, 6);
+  const later = log(0, { monotonic: 5_000, retryAfter: "1" });
+  expect(useOfWindow(later, limit, { from: 0, until: 2_000 })).toBe(1 / 8);
 });
