@@ -239,7 +239,7 @@ describe.concurrent("four workers whose clocks disagree", () => {
 
   test("leave a carrier alone when it says so, however it says it, and lose nothing by it", async () => {
     const api = "usps";
-    const window = { calls: 15, windowMs: 5_000 };
+    const window = { calls: 12, windowMs: 5_000 };
     const lookupsAnswered = () =>
       callsOf(api).filter(({ kind, status }) => kind === "lookup" && status === 200);
     await setLimits(api, { window });
@@ -248,7 +248,7 @@ describe.concurrent("four workers whose clocks disagree", () => {
     // Answers take their time, so that some are on their way when a refusal comes.
     sandbox.fault({ mode: "slow", ms: 300, api });
     // The first storm meets the token requests.
-    sandbox.fault({ mode: "status", status: 429, retryAfter: "3", api, times: 4 });
+    sandbox.fault({ mode: "status", status: 429, retryAfter: "4", api, times: 3 });
     await track(api, 15);
     await untilWhileDispatching(
       api,
@@ -258,17 +258,21 @@ describe.concurrent("four workers whose clocks disagree", () => {
 
     // The second meets permits that were given and wait for their moment.
     await track(api, 15);
-    await untilWhileDispatching(api, "a permit is for more than two seconds from now", async () => {
-      await hurry(api);
-      return (
-        (await countRows(
-          "bookpost_private.leases where api_code = $1 and call_at > clock_timestamp() + interval '2 seconds'",
-          api,
-        )) > 0
-      );
-    });
+    await untilWhileDispatching(
+      api,
+      "a permit is for more than three seconds from now",
+      async () => {
+        await hurry(api);
+        return (
+          (await countRows(
+            "bookpost_private.leases where api_code = $1 and call_at > clock_timestamp() + interval '3 seconds'",
+            api,
+          )) > 0
+        );
+      },
+    );
     // It says so by a date, and the last of its refusals come when that has passed.
-    const retryAfter = new Date(Date.now() + 5_000).toUTCString();
+    const retryAfter = new Date(Date.now() + 7_000).toUTCString();
     sandbox.fault({ mode: "status", status: 429, retryAfter, api, kind: "lookup", times: 4 });
     await untilWhileDispatching(api, "every parcel has its answer", async () => {
       await endLocalPauses(api);
@@ -278,10 +282,11 @@ describe.concurrent("four workers whose clocks disagree", () => {
 
     const calls = callsOf(api);
     const holdsBy = (text: string) => holdsOf(calls.filter((call) => call.retryAfter === text));
-    expect(holdsBy("3").length).toBeGreaterThan(0);
+    expect(holdsBy("4").length).toBeGreaterThan(0);
     expect(holdsBy(retryAfter).length).toBeGreaterThan(0);
-    // Chosen: the answer, its commit, and a request that had its last look at the database before that.
-    expect(callsDuringHold(calls, 1_000)).toEqual([]);
+    // Chosen: the answer, its commit, and a request that had its last look at the database before that, in processes
+    // that have only just started on a busy machine (seen: 1.1 s).
+    expect(callsDuringHold(calls, 2_000)).toEqual([]);
     expect(callsOverWindow(calls, window)).toEqual([]);
     expect(callsOverInFlight(calls, CALLS_IN_FLIGHT)).toEqual([]);
     // Each parcel once: nothing was lost, and nothing asked twice.
