@@ -47,7 +47,7 @@ export abstract class LookupError extends Error {
   abstract readonly outcome: LookupFailure;
   /** The carrier's own code or ours: short, stable, safe to store and show. */
   readonly code: string;
-  /** When the carrier may be asked again, if it said so (an instant); only for rate_limited, out_of_quota and unavailable. */
+  /** When the carrier may be asked again, if it said so (an instant); only for rate_limited, out_of_quota and unavailable; for local, when we may. */
   readonly retryAt: Date | null;
 
   constructor(

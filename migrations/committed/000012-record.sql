@@ -1,5 +1,5 @@
 --! Previous: sha1:c31b2e7faf8a265df39bb6c64314785f522de157
---! Hash: sha1:310476d385289529d678009a2786fbe32a0be0aa
+--! Hash: sha1:5cd162b696433a4b0bf7d006fe8cd3be6ffc61ba
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -284,11 +284,17 @@ begin
       n.status, v_now, n.estimated_from, n.estimated_until, n.utc_offset, n.declared_value
     ),
     next_check_at = greatest(
-      case when n.is_api_wide then v_now else bookpost_private.next_check_at(
-        n.api_code, n.outcome, n.status, v_now, n.last_changed_at, n.unchanged_count, n.failure_count,
-        n.estimated_from, n.estimated_until, n.utc_offset
-      ) end,
-      case when n.outcome <> 'local' and n.is_api_wide is not true then v_now + n.min_check_interval end,
+      case
+        when n.is_api_wide then v_now
+        -- Our own side knows when: the next request can be paid for then.
+        when n.outcome = 'local' and n.retry_after is not null then v_now + n.retry_after
+        else bookpost_private.next_check_at(
+          n.api_code, n.outcome, n.status, v_now, n.last_changed_at, n.unchanged_count, n.failure_count,
+          n.estimated_from, n.estimated_until, n.utc_offset
+        )
+      end,
+      -- Whom the carrier was not asked about need not wait for that: a token was all that went out.
+      case when n.is_asked and n.is_api_wide is not true then v_now + n.min_check_interval end,
       case when n.effect = 'failure' then v_now + n.retry_after end,
       case when n.calls_per_parcel_per_day is not null then bookpost_private.parcel_may_be_asked_at(n.api_code, n.day, n.day_calls) end
     ),
@@ -302,12 +308,13 @@ begin
       case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
       case
         when o.circuit_effect = 'success' then 0
-        when o.retry_after is null then k.failure_count
+        when o.retry_after is null or (w.outcome = 'local' and w.retry_after_ms is not null) then k.failure_count
         else k.failure_count + 1
       end as failure_count,
       coalesce(z.utc_offset, k.utc_offset) as utc_offset,
       coalesce(q.day, k.day) as day,
       case when q.day <> k.day then 0 else k.day_calls end + q.calls as day_calls,
+      q.is_asked,
       v.declared_value
     from unnest(v_work) w
     join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
@@ -326,10 +333,14 @@ begin
     -- Where each parcel's calls are limited. A batch's request is told with one of its lookups and asked about all.
     cross join lateral (
       select case when a.calls_per_parcel_per_day is not null then (v_now at time zone a.day_time_zone)::date end as day,
-        case
-          when a.calls_per_parcel_per_day is null or (w.outcome = 'local' and w.calls = '[]') then 0
-          else greatest(1, (select count(*) from jsonb_to_recordset(w.calls) j (kind text) where j.kind = 'lookup'))
-        end::integer as calls
+        case when a.calls_per_parcel_per_day is not null and i.is_asked then greatest(1, i.lookups) else 0 end as calls,
+        i.is_asked
+      from (
+        select j.lookups, case when w.calls = '[]' then w.outcome <> 'local' else j.lookups > 0 end as is_asked
+        from (
+          select count(*)::integer as lookups from jsonb_array_elements(w.calls) e where e ->> 'kind' = 'lookup'
+        ) j
+      ) i
     ) q
     left join lateral (
       select sum(bookpost_private.comparable_value(b.declared_value, b.declared_currency)) as declared_value
@@ -352,7 +363,7 @@ begin
           v_now + coalesce(bookpost_private.retry_after(w.retry_after_ms), interval '1 minute')
         when w.outcome = 'out_of_quota' then coalesce(
           v_now + bookpost_private.retry_after(w.retry_after_ms),
-          (((v_now at time zone a.day_time_zone)::date + 1)::timestamp) at time zone a.day_time_zone
+          (((v_now at time zone a.day_time_zone)::date + 1)::timestamp) at time zone a.day_time_zone + bookpost_private.day_margin()
         )
       end) as not_before,
       max(w.outcome) filter (where w.outcome in ('rate_limited', 'out_of_quota')) as wait_reason,

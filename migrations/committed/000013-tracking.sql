@@ -1,5 +1,5 @@
---! Previous: sha1:310476d385289529d678009a2786fbe32a0be0aa
---! Hash: sha1:8ef9b1e722c585d98fa4391f6d8cedb5ad774b5d
+--! Previous: sha1:5cd162b696433a4b0bf7d006fe8cd3be6ffc61ba
+--! Hash: sha1:b760bd177314cc2af82bc5c24bfa86669b8077cf
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

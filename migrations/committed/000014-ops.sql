@@ -1,5 +1,5 @@
---! Previous: sha1:8ef9b1e722c585d98fa4391f6d8cedb5ad774b5d
---! Hash: sha1:b533f3f8681c245234d1c31e9ba92e667a0a0b61
+--! Previous: sha1:b760bd177314cc2af82bc5c24bfa86669b8077cf
+--! Hash: sha1:a393a6f435aa8b0c4d19767dbebdd6977a78c4c6
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -194,8 +194,6 @@ export interface CarrierAdapter<Reply = unknown> {
    * limited, 5xx unavailable, other 4xx rejected, 3xx malformed).
    */
   readonly outcomes?: Readonly<Record<string, LookupFailure>>;
-  /** When a spent allowance starts anew, seen from the answer that said so; only where the carrier resets it by the clock. */
-  quotaResetsAt?(receivedAt: Date): Date;
   /** The header, in lower case, by which a refusal for too many calls names its end in Unix seconds; read where there is no Retry-After. */
   readonly resetHeader?: string;
   /**

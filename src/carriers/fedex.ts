@@ -7,7 +7,6 @@ import { cleanText } from "./cleanText.ts";
 import { eventsFromScans, type Scan } from "./eventsFromScans.ts";
 import { type FedexReply, type FedexResult, type FedexScan, fedexReply } from "./fedexReply.ts";
 import { looseObject, looseText } from "./looseSchema.ts";
-import { nextUtcMidnight } from "./nextUtcMidnight.ts";
 import { numberFailure } from "./numberFailure.ts";
 import { oldestFirst } from "./oldestFirst.ts";
 import { stageTable } from "./stageTable.ts";
@@ -91,7 +90,6 @@ export const fedex: CarrierAdapter<FedexReply> = {
     "TRACKING.TRACKINGNUMBER.NOTFOUND": "not_found",
     "TRACKING.DATA.NOTFOUND": "not_found",
   },
-  quotaResetsAt: nextUtcMidnight,
   parse({ output }, { trackingNumber }) {
     const { chosen, warnings } = chooseNewest(resultsFor(output, trackingNumber), shippedAt);
     const current = chosen.latestStatusDetail;

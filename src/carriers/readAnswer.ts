@@ -64,10 +64,7 @@ export function isBatchFault(adapter: CarrierAdapter, response: CarrierResponse)
   return carrierCode !== null && (adapter.batchFaults ?? []).includes(carrierCode);
 }
 
-type Named = Pick<
-  CarrierAdapter,
-  "code" | "name" | "credentials" | "outcomes" | "resetHeader" | "quotaResetsAt"
->;
+type Named = Pick<CarrierAdapter, "code" | "name" | "credentials" | "outcomes" | "resetHeader">;
 
 function failureOf(
   adapter: Named,
@@ -108,12 +105,9 @@ function failure(
   const isUsable = carrierCode !== null && /^[\w.-]{1,40}$/.test(carrierCode);
   const code = isUsable ? carrierCode : `HTTP_${status}`;
   const said = isUsable ? `HTTP ${status}, code ${carrierCode}` : `HTTP ${status}`;
-  const reset = outcome === "out_of_quota" ? adapter.quotaResetsAt?.(response.receivedAt) : null;
   // It stands in every answer, and is about nothing but the rate.
   const resetHeader = outcome === "rate_limited" ? adapter.resetHeader : undefined;
-  const options = MAY_WAIT.has(outcome)
-    ? { retryAt: readRetryAfter(response, resetHeader) ?? reset }
-    : {};
+  const options = MAY_WAIT.has(outcome) ? { retryAt: readRetryAfter(response, resetHeader) } : {};
   return new CLASSES[outcome](code, `${SENTENCES[outcome](adapter)} (${said}).`, options);
 }
 

@@ -1,8 +1,9 @@
 import type pg from "pg";
 import type { LookupOptions } from "../carriers/client.ts";
 import { LocalTrouble } from "../errors.ts";
+import type { Confirmation } from "../sql/confirmLookups.ts";
 import { payCall } from "../sql/payCall.ts";
-import { sleepUntil } from "./sleepUntil.ts";
+import { awaitTurn } from "./awaitTurn.ts";
 
 /** Chosen: a process that is late so often is too busy to be let loose on a carrier. */
 const TRIES = 3;
@@ -13,7 +14,9 @@ export class Unpaid extends LocalTrouble {
   readonly retryInMs: number | null;
 
   constructor(refusal: string, retryInMs: number | null) {
-    super("UNPAID", `The request was not sent: ${refusal.replaceAll("_", " ")}.`);
+    super("UNPAID", `The request was not sent: ${refusal.replaceAll("_", " ")}.`, {
+      retryAt: retryInMs === null ? null : new Date(Date.now() + retryInMs),
+    });
     this.refusal = refusal;
     this.retryInMs = retryInMs;
   }
@@ -30,8 +33,10 @@ export function payer(options: {
   readonly lookupId: string;
   readonly callBefore: number;
   readonly signal: AbortSignal;
+  /** Whether the lookup still stands, after a wait. */
+  readonly confirm: () => Promise<Confirmation>;
 }): NonNullable<LookupOptions["beforeRequest"]> {
-  const { pool, lookupId, callBefore, signal } = options;
+  const { pool, lookupId, callBefore, signal, confirm } = options;
   let isPrepaid = true;
   return async (kind) => {
     const isInTime = isPrepaid && performance.now() <= callBefore;
@@ -43,7 +48,9 @@ export function payer(options: {
       if (payment.refusal !== null) throw new Unpaid(payment.refusal, payment.retryInMs);
       // Granted between these two moments: waiting from the later one is never too early,
       // counting from the earlier one never too late, whatever the clocks say.
-      await sleepUntil(performance.now() + payment.waitMs, signal);
+      const at = performance.now() + payment.waitMs;
+      const refused = await awaitTurn({ at, waitMs: payment.waitMs, signal, confirm });
+      if (refused) throw new Unpaid(refused.refusal, refused.retryInMs);
       if (performance.now() <= askedAt + payment.waitMs + payment.useWithinMs) return;
     }
     throw new Unpaid("late", 0);

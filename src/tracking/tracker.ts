@@ -7,12 +7,12 @@ import { confirmLookups } from "../sql/confirmLookups.ts";
 import { interruptLookups } from "../sql/interruptLookups.ts";
 import type { LookupReport, RecordedLookup } from "../sql/recordLookups.ts";
 import { releaseLookups } from "../sql/releaseLookups.ts";
+import { awaitTurn } from "./awaitTurn.ts";
 import { coalesce } from "./coalesce.ts";
 import { payer, Unpaid } from "./payer.ts";
 import { recordSafely } from "./recordSafely.ts";
 import { reportFrom } from "./reportFrom.ts";
 import { shareRequests } from "./shareRequests.ts";
-import { sleepUntil } from "./sleepUntil.ts";
 
 /** How an attempt to look up one parcel ended. */
 export type TrackingEnd =
@@ -37,9 +37,6 @@ export interface Tracker {
 
 /** Chosen: larger batches won nothing more in trials. */
 const MAX_BATCH = 100;
-
-/** Chosen: what may have changed since a permit was granted is asked once more after a wait as long as this. */
-const CONFIRM_AFTER_MS = 100;
 
 /** Shorter than what is left of a lease (100 s) after the longest lookup (80 s). */
 const RECORD_PATIENCE_MS = 15_000;
@@ -99,17 +96,18 @@ export function createTracker(options: {
       if (!request) return { kind: "refused", reason: "not_configured", retryInMs: null };
       // The database granted it between these two moments: waiting from the later one is never
       // too early, counting from the earlier one never too late, whatever the clocks say.
-      await sleepUntil(answeredAt + permit.waitMs, signal);
-      if (signal.aborted) return { kind: "refused", reason: "stopping", retryInMs: 0 };
-      if (permit.waitMs > CONFIRM_AFTER_MS) {
-        const { refusal, retryInMs } = await confirm(permit.lookupId);
-        if (refusal !== null) return { kind: "refused", reason: refusal, retryInMs };
-      }
+      const { waitMs } = permit;
+      const stillStands = () => confirm(permit.lookupId);
+      const at = answeredAt + waitMs;
+      const refused = await awaitTurn({ at, waitMs, signal, confirm: stillStands });
+      if (refused)
+        return { kind: "refused", reason: refused.refusal, retryInMs: refused.retryInMs };
       const beforeRequest = payer({
         pool,
         lookupId: permit.lookupId,
-        callBefore: startedAt + permit.waitMs + permit.useWithinMs,
+        callBefore: startedAt + waitMs + permit.useWithinMs,
         signal,
+        confirm: stillStands,
       });
       const result = await request.resultOf(permit.lookupId, { signal, beforeRequest });
       if (isUnpaid(result)) {

@@ -135,15 +135,6 @@ async function hurry(api: string): Promise<void> {
   );
 }
 
-/** The pause is over for parcels that were put off for reasons on our side, such as a lookup that got its token and then had to stop. */
-async function endLocalPauses(api: string): Promise<void> {
-  await db.pool.query(
-    `update bookpost_private.checks set next_check_at = clock_timestamp()
-     where api_code = $1 and last_outcome = 'local' and next_check_at > clock_timestamp()`,
-    [api],
-  );
-}
-
 /** All requests of an API, as the carrier saw them. */
 function callsOf(api: string): LogEntry[] {
   return sandbox.log.filter((entry) => entry.api === api);
@@ -275,7 +266,6 @@ describe.concurrent("four workers whose clocks disagree", () => {
     const retryAfter = new Date(Date.now() + 7_000).toUTCString();
     sandbox.fault({ mode: "status", status: 429, retryAfter, api, kind: "lookup", times: 4 });
     await untilWhileDispatching(api, "every parcel has its answer", async () => {
-      await endLocalPauses(api);
       const unmoved = "bookpost.parcels where carrier_code = $1 and status <> 'in_transit'";
       return (await countRows(unmoved, api)) === 0;
     });

@@ -149,12 +149,12 @@ describe("a carrier that asks us to slow down", () => {
 });
 
 describe("a spent allowance", () => {
-  test("without a time holds the API until its own midnight", async () => {
+  test("without a time holds the API until seconds after its own midnight", async () => {
     const { client, api, parcelId } = await oneParcel({ day_time_zone: "America/New_York" });
     await lookUp(client, parcelId, (id) => failed(id, "out_of_quota"));
     const { midnight } = await one<{ midnight: Date }>(
       client,
-      `select (((now() at time zone 'America/New_York')::date + 1)::timestamp) at time zone 'America/New_York' as midnight`,
+      `select (((now() at time zone 'America/New_York')::date + 1)::timestamp) at time zone 'America/New_York' + interval '5 seconds' as midnight`,
     );
     expect(await budgetOf(client, api)).toMatchObject({
       not_before: midnight,

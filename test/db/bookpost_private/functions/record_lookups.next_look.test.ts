@@ -241,6 +241,31 @@ describe("the end", () => {
   });
 });
 
+describe("a lookup of which only the token went out", () => {
+  const token = { kind: "token", http_status: 200, age_ms: 5, duration_ms: 5 };
+
+  test("comes again when its own request can be paid for, and its failures are not counted", async () => {
+    const { client, parcelId, wait } = await oneParcel({ min_check_interval: "30 minutes" });
+    await lookUp(client, parcelId, (id) =>
+      failed(id, "local", { error_code: "UNPAID", retry_after_ms: 9_000, calls: [token] }),
+    );
+    expect(await wait()).toBe(9);
+    expect(await checkOf(client, parcelId)).toMatchObject({ failure_count: 0 });
+  });
+
+  test("need not wait as a parcel does that the carrier was asked about", async () => {
+    const { client, parcelId, wait } = await oneParcel({ min_check_interval: "30 minutes" });
+    await lookUp(client, parcelId, (id) => failed(id, "rate_limited", { calls: [token] }));
+    expect(await wait()).toBe(0);
+  });
+
+  test("the others of its request wait, since the carrier was asked about them", async () => {
+    const { client, parcelId, wait } = await oneParcel({ min_check_interval: "30 minutes" });
+    await lookUp(client, parcelId, (id) => failed(id, "rate_limited", { calls: [] }));
+    expect(await wait()).toBe(30 * MINUTE);
+  });
+});
+
 describe("what the policy is told", () => {
   test("the offset of the newest scan that has one, the estimate, and how long nothing was new", async () => {
     const { client, parcelId } = await oneParcel();
