@@ -7,6 +7,8 @@ export interface CircuitRow {
   readonly consecutiveFailures: number;
   readonly openUntil: Date | null;
   readonly isForced: boolean;
+  /** After an outage: until when lookups are let through gradually. */
+  readonly releasedUntil: Date | null;
   readonly heldBy: string | null;
   readonly heldUntil: Date | null;
   readonly parkedReason: string | null;
@@ -22,7 +24,7 @@ export interface CircuitRow {
 export async function readCircuits(db: Queryable): Promise<CircuitRow[]> {
   const { rows } = await db.query<CircuitRow>(
     `select c.api_code as "apiCode", c.state, c.generation, c.consecutive_failures as "consecutiveFailures",
-      c.open_until as "openUntil", c.is_forced as "isForced", c.held_by as "heldBy", c.held_until as "heldUntil",
+      c.open_until as "openUntil", c.is_forced as "isForced", c.released_until as "releasedUntil", c.held_by as "heldBy", c.held_until as "heldUntil",
       c.parked_reason as "parkedReason", c.day_calls as "dayCalls", c.calls_per_day as "callsPerDay",
       c.in_flight as "inFlight", c.due, c.last_transition as "lastTransition", c.last_transition_at as "lastTransitionAt"
     from bookpost_ops.circuits c

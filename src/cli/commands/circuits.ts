@@ -9,7 +9,13 @@ const columns: readonly Column<CircuitRow>[] = [
   { title: "api", of: ({ apiCode }) => apiCode },
   { title: "circuit", of: ({ state, isForced }) => words(state) + (isForced ? ", by hand" : "") },
   { title: "held by", of: heldBy },
-  { title: "until", of: ({ heldUntil }) => heldUntil && fromNow(heldUntil) },
+  {
+    title: "until",
+    of: ({ heldUntil, releasedUntil }) => {
+      const until = heldUntil ?? releasedUntil;
+      return until && fromNow(until);
+    },
+  },
   { title: "failures", of: (row) => row.consecutiveFailures, align: "right" },
   { title: "in flight", of: (row) => row.inFlight, align: "right" },
   { title: "due", of: (row) => row.due, align: "right" },
@@ -22,8 +28,8 @@ const columns: readonly Column<CircuitRow>[] = [
   { title: "last change", of: lastChange, isFree: true },
 ];
 
-function heldBy({ heldBy, parkedReason }: CircuitRow): string {
-  if (heldBy === null) return "nothing";
+function heldBy({ heldBy, parkedReason, releasedUntil }: CircuitRow): string {
+  if (heldBy === null) return releasedUntil === null ? "nothing" : "gradual release";
   return words(heldBy) + (heldBy === "parked" && parkedReason !== null ? `: ${parkedReason}` : "");
 }
 

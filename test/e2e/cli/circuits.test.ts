@@ -49,6 +49,15 @@ test("a circuit is held open for the time told, in the name of who did it, until
   expect(await circuitOf(api)).toMatchObject({ state: "closed", isForced: false });
 });
 
+test("a circuit that has closed after an outage is said to be released gradually, and until when", async () => {
+  const { code: api } = await makeApi(db.pool, { release_duration: "10 minutes" });
+  await run("circuit", "open", api, "--reason", "strike");
+  await run("circuit", "reset", api);
+  expect((await run("circuits")).stdout).toMatch(
+    new RegExp(`^${api} +closed +gradual release +in (9|10) minutes`, "m"),
+  );
+});
+
 test("a circuit is held closed for an hour unless told otherwise", async () => {
   const { code: api } = await makeApi(db.pool);
   const { stdout } = await run("circuit", "close", api, "--json");
