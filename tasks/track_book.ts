@@ -1,5 +1,4 @@
 import type { Task } from "graphile-worker";
-import { snooze } from "../src/jobs/snooze.ts";
 import { trackBookPayload } from "../src/jobs/trackBookPayload.ts";
 import { runtimeOf } from "../src/tracking/runtime.ts";
 
@@ -27,7 +26,7 @@ const task: Task = async (payload, helpers) => {
       const waitMs = end.retryAt === null ? Infinity : end.retryAt.getTime() - Date.now();
       const isShort = waitMs <= LONGEST_SNOOZE_MS;
       if ((end.reason === "no_budget" || end.reason === "late") && isShort)
-        await snooze(helpers, end.retryAt ?? new Date());
+        await runtime.snooze(helpers.job, end.retryAt ?? new Date());
       return;
     }
     default:
