@@ -30,7 +30,7 @@ export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
 
 /** Starts `graphile-worker` and waits until the database sees it alive. */
 export async function startWorkerProcess(
-  db: TestDatabase,
+  db: Pick<TestDatabase, "url" | "pool">,
   environment: Record<string, string>,
 ): Promise<WorkerProcess> {
   const child = spawn(process.execPath, [join(ROOT, "node_modules/graphile-worker/dist/cli.js")], {
