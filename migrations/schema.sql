@@ -53,21 +53,20 @@ create table bookpost.carrier_apis (
   name text not null,
   batch_size integer default 1 not null,
   calls_in_flight integer default 10 not null,
-  calls_per_window integer,
-  call_window interval,
   calls_per_day integer,
+  calls_per_parcel_per_day integer,
   day_time_zone text default 'UTC'::text not null,
   min_check_interval interval default '00:01:00'::interval not null,
   failure_threshold integer default 3 not null,
   cooldown interval default '00:30:00'::interval not null,
   max_cooldown interval default '04:00:00'::interval not null,
+  release_duration interval default '00:10:00'::interval not null,
   lease_duration interval default '00:01:40'::interval not null,
   constraint carrier_apis_pkey PRIMARY KEY (code),
   constraint carrier_apis_code_is_lower_snake CHECK (((code COLLATE "C") ~ '^[a-z][a-z0-9_]{1,30}$'::text)),
   constraint carrier_apis_day_time_zone_is_known CHECK ((('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE day_time_zone) IS NOT NULL)),
-  constraint carrier_apis_intervals_are_positive CHECK (((min_check_interval >= '00:00:00'::interval) AND (cooldown > '00:00:00'::interval) AND (max_cooldown >= cooldown) AND (lease_duration > '00:00:00'::interval))),
-  constraint carrier_apis_limits_are_positive CHECK ((((batch_size >= 1) AND (batch_size <= 100)) AND (calls_in_flight > 0) AND (calls_per_window > 0) AND (call_window > '00:00:00'::interval) AND (calls_per_day > 0) AND (failure_threshold > 0))),
-  constraint carrier_apis_rate_has_count_and_window CHECK (((calls_per_window IS NULL) = (call_window IS NULL)))
+  constraint carrier_apis_intervals_are_positive CHECK (((min_check_interval >= '00:00:00'::interval) AND (cooldown > '00:00:00'::interval) AND (max_cooldown >= cooldown) AND (release_duration >= '00:00:00'::interval) AND (lease_duration > '00:00:00'::interval))),
+  constraint carrier_apis_limits_are_positive CHECK ((((batch_size >= 1) AND (batch_size <= 100)) AND (calls_in_flight > 0) AND (calls_per_day > 0) AND (calls_per_parcel_per_day > 0) AND (failure_threshold > 0)))
 );
 alter table bookpost.carrier_apis enable row level security;
 alter table bookpost.carrier_apis force row level security;
@@ -79,14 +78,14 @@ comment on column bookpost.carrier_apis.code is 'The adapter''s name, and the pr
 comment on column bookpost.carrier_apis.name is 'In the words of its owner.';
 comment on column bookpost.carrier_apis.batch_size is 'How many numbers one request may ask about; the adapter''s own number.';
 comment on column bookpost.carrier_apis.calls_in_flight is 'Requests under way at once, over all processes. 10 unless the carrier says less.';
-comment on column bookpost.carrier_apis.calls_per_window is 'At most this many requests in any call_window; null: not limited.';
-comment on column bookpost.carrier_apis.call_window is 'The length of time that calls_per_window counts in.';
-comment on column bookpost.carrier_apis.calls_per_day is 'At most this many requests a day; null: not limited. The day begins at midnight in day_time_zone.';
+comment on column bookpost.carrier_apis.calls_per_day is 'At most this many requests a day, tokens included; null: not limited. The day begins at midnight in day_time_zone. Spent evenly over the day.';
+comment on column bookpost.carrier_apis.calls_per_parcel_per_day is 'At most this many requests about one parcel a day; null: not limited.';
 comment on column bookpost.carrier_apis.day_time_zone is 'IANA name: where the API''s day begins.';
 comment on column bookpost.carrier_apis.min_check_interval is 'A parcel is not looked up again sooner than this, whoever asks.';
 comment on column bookpost.carrier_apis.failure_threshold is 'So many failures in a row open the circuit.';
 comment on column bookpost.carrier_apis.cooldown is 'How long an opened circuit stays open before one probe is let through; doubled by each failed probe up to max_cooldown.';
 comment on column bookpost.carrier_apis.max_cooldown is 'The longest a circuit stays open, however often its probe fails.';
+comment on column bookpost.carrier_apis.release_duration is 'After an outage: how long it takes until as much goes out as may. Chosen 10 minutes; half of what is due goes in the last 3.';
 comment on column bookpost.carrier_apis.lease_duration is 'A lookup that has not reported by then is given up as interrupted. Longer than the four requests of 20 seconds that a lookup may take.';
 grant select on bookpost.carrier_apis to bookpost_member;
 grant select on bookpost.carrier_apis to bookpost_operator;
@@ -106,11 +105,12 @@ create table bookpost.carrier_circuits (
   probe_until timestamp with time zone,
   is_forced boolean default false not null,
   forced_until timestamp with time zone,
+  released_at timestamp with time zone,
   changed_at timestamp with time zone default now() not null,
   constraint carrier_circuits_pkey PRIMARY KEY (api_code),
   constraint carrier_circuits_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
   constraint carrier_circuits_state_fkey FOREIGN KEY (state) REFERENCES bookpost.circuit_states(state),
-  constraint carrier_circuits_counts_are_sane CHECK (((consecutive_failures >= 0) AND (generation >= 1) AND (cardinality(failed_lookup_ids) <= LEAST(consecutive_failures, 20)))),
+  constraint carrier_circuits_counts_are_sane CHECK (((consecutive_failures >= 0) AND (generation >= 1) AND (cardinality(failed_lookup_ids) <= LEAST((2 * consecutive_failures), 20)))),
   constraint carrier_circuits_forced_has_an_end CHECK ((is_forced = (forced_until IS NOT NULL))),
   constraint carrier_circuits_state_and_times_agree CHECK (
 CASE state
@@ -127,19 +127,42 @@ create policy worker_does_all on bookpost.carrier_circuits for all to bookpost_w
 comment on table bookpost.carrier_circuits is 'The circuit breaker of each API. Moved only by functions; not written while all is well.';
 comment on column bookpost.carrier_circuits.state is 'Whether lookups go out.';
 comment on column bookpost.carrier_circuits.generation is 'Raised by every transition; a report from an older one changes nothing.';
-comment on column bookpost.carrier_circuits.consecutive_failures is 'How many lookups in a row have failed.';
-comment on column bookpost.carrier_circuits.failed_lookup_ids is 'The failures in a row, newest last, at most 20: the evidence for an opening.';
+comment on column bookpost.carrier_circuits.consecutive_failures is 'How many requests in a row have failed; one that asks about many parcels counts once.';
+comment on column bookpost.carrier_circuits.failed_lookup_ids is 'The failures in a row, newest last, at most 20, and at most two of one request: the evidence for an opening.';
 comment on column bookpost.carrier_circuits.opened_at is 'Since when it has not been closed; null: it is.';
 comment on column bookpost.carrier_circuits.open_until is 'When open: nothing is asked before this time; then one probe may go.';
 comment on column bookpost.carrier_circuits.cooldown is 'How long this opening lasts; a failed probe doubles it for the next.';
 comment on column bookpost.carrier_circuits.probe_until is 'When half open: a probe that has not reported by then is lost and another may take its place.';
 comment on column bookpost.carrier_circuits.is_forced is 'A person holds it open or closed until forced_until.';
 comment on column bookpost.carrier_circuits.forced_until is 'When the hold by hand ends.';
+comment on column bookpost.carrier_circuits.released_at is 'When it last closed after an outage; for release_duration from then on lookups are let through gradually.';
 comment on column bookpost.carrier_circuits.changed_at is 'When it last moved.';
 grant select on bookpost.carrier_circuits to bookpost_member;
 grant select on bookpost.carrier_circuits to bookpost_operator;
 grant select on bookpost.carrier_circuits to bookpost_visitor;
 grant delete, insert, select, update on bookpost.carrier_circuits to bookpost_worker;
+
+create table bookpost.carrier_limits (
+  api_code text not null,
+  call_window interval not null,
+  calls integer not null,
+  constraint carrier_limits_pkey PRIMARY KEY (api_code, call_window),
+  constraint carrier_limits_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
+  constraint carrier_limits_are_positive CHECK (((calls > 0) AND (call_window > '00:00:00'::interval))),
+  constraint carrier_limits_window_is_a_week_at_most CHECK ((call_window <= '7 days'::interval))
+);
+alter table bookpost.carrier_limits enable row level security;
+alter table bookpost.carrier_limits force row level security;
+create policy everyone_reads on bookpost.carrier_limits for select to public using (true);
+create policy worker_does_all on bookpost.carrier_limits for all to bookpost_worker using (true) with check (true);
+CREATE TRIGGER _500_insert_window AFTER INSERT ON bookpost.carrier_limits FOR EACH ROW EXECUTE FUNCTION bookpost_private.tg_carrier_limits__insert_window();
+comment on table bookpost.carrier_limits is 'How many requests an API may get in any stretch of time of a given length, tokens included. One row per length; none: not limited.';
+comment on column bookpost.carrier_limits.call_window is 'The length of time that calls counts in, wherever it begins.';
+comment on column bookpost.carrier_limits.calls is 'At most this many requests in any call_window.';
+grant select on bookpost.carrier_limits to bookpost_member;
+grant select on bookpost.carrier_limits to bookpost_operator;
+grant select on bookpost.carrier_limits to bookpost_visitor;
+grant delete, insert, select, update on bookpost.carrier_limits to bookpost_worker;
 
 create table bookpost.carriers (
   code text not null,
@@ -636,8 +659,13 @@ begin
   update bookpost_private.checks c
   set next_check_at = least(
         c.next_check_at,
-        greatest(clock_timestamp(), c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code))
+        greatest(
+          clock_timestamp(),
+          c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code),
+          bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
+        )
       ),
+      head_start = (select h.head_start from bookpost_private.head_starts h where h.reason = 'asked_for'),
       pause_reason = null
   where c.parcel_id = v_parcel_id;
 
@@ -645,7 +673,7 @@ begin
   return v_book;
 end;
 $function$;
-comment on function bookpost.refresh_book(uuid) is 'Asks for a look now, within the carrier''s limits (min_check_interval), and opens a closed or set-aside parcel again. Raises BP404 for an unknown book, BP400 when nobody can be asked, BP409 when the number has passed to a newer parcel.';
+comment on function bookpost.refresh_book(uuid) is 'Asks for a look now, within the carrier''s limits (min_check_interval, calls_per_parcel_per_day), and opens a closed or set-aside parcel again. Raises BP404 for an unknown book, BP400 when nobody can be asked, BP409 when the number has passed to a newer parcel.';
 grant execute on function bookpost.refresh_book(uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.stop_tracking(book uuid)
@@ -716,12 +744,12 @@ begin
     on conflict (carrier_code, tracking_number) where closed_at is null do nothing
     returning id into v_parcel_id;
     if found then
-      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason)
-      values (
-        v_parcel_id, v_carrier.api_code,
+      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason, head_start)
+      select v_parcel_id, v_carrier.api_code,
         case when v_carrier.api_code is not null then clock_timestamp() end,
-        case when v_carrier.api_code is null then 'no_api' end
-      );
+        case when v_carrier.api_code is null then 'no_api' end,
+        h.head_start
+      from bookpost_private.head_starts h where h.reason = 'asked_for';
       exit;
     end if;
     -- `stuck` lists a live parcel without its check; whoever tracks it mends it.
@@ -794,6 +822,10 @@ create view bookpost_ops.circuits with (security_invoker=true) as
     c.consecutive_failures,
     c.open_until,
     c.is_forced,
+        CASE
+            WHEN c.state = 'closed'::text AND (c.released_at + a.release_duration) > now() THEN c.released_at + a.release_duration
+            ELSE NULL::timestamp with time zone
+        END AS released_until,
     g.reason AS held_by,
     g.until AS held_until,
     b.parked_reason,
@@ -813,15 +845,42 @@ create view bookpost_ops.circuits with (security_invoker=true) as
    FROM bookpost.carrier_circuits c
      JOIN bookpost.carrier_apis a ON a.code = c.api_code
      JOIN bookpost_private.budgets b ON b.api_code = c.api_code
-     CROSS JOIN LATERAL bookpost_private.gate(c.api_code) g(allowance, reason, until, spacing, next_call_at, batch_size)
+     CROSS JOIN LATERAL bookpost_private.gate(c.api_code) g(allowance, urgent_allowance, reason, until, spacing, release_spacing, next_call_at, pace, batch_size)
      LEFT JOIN LATERAL ( SELECT x.reason,
             x.occurred_at
            FROM bookpost_private.circuit_transitions x
           WHERE x.api_code = c.api_code
           ORDER BY x.id DESC
          LIMIT 1) t ON true;
-comment on view bookpost_ops.circuits is 'Each API''s circuit, what holds it back and until when, what it has used of its day, and how many parcels are due.';
+comment on view bookpost_ops.circuits is 'Each API''s circuit, what holds it back and until when, what it has used of its day, and how many parcels are due. released_until: after an outage, until when it is let through gradually.';
 grant select on bookpost_ops.circuits to bookpost_worker;
+
+create view bookpost_ops.needs_person with (security_invoker=true) as
+ SELECT
+        CASE
+            WHEN c.pause_reason = 'quarantined'::text THEN 'quarantined'::text
+            ELSE c.last_outcome
+        END AS kind,
+    c.api_code,
+    p.id AS parcel_id,
+    (p.carrier_code || ' '::text) || p.tracking_number AS what,
+    c.last_error AS detail,
+    COALESCE(c.last_changed_at, p.created_at) AS since
+   FROM bookpost_private.checks c
+     JOIN bookpost.parcels p ON p.id = c.parcel_id AND p.closed_at IS NULL
+     LEFT JOIN bookpost_private.lookup_outcomes o ON o.outcome = c.last_outcome
+  WHERE c.pause_reason = 'quarantined'::text OR o.person_after <= (now() - COALESCE(c.last_changed_at, p.created_at))
+UNION ALL
+ SELECT 'parked'::text AS kind,
+    b.api_code,
+    NULL::uuid AS parcel_id,
+    b.api_code AS what,
+    b.parked_reason AS detail,
+    b.parked_at AS since
+   FROM bookpost_private.budgets b
+  WHERE b.parked_at IS NOT NULL;
+comment on view bookpost_ops.needs_person is 'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, answers that make no sense, requests that were refused, APIs that refused our credentials.';
+grant select on bookpost_ops.needs_person to bookpost_worker;
 
 create view bookpost_ops.recent_lookups with (security_invoker=true) as
  SELECT k.finished_at,
@@ -894,6 +953,18 @@ comment on view bookpost_ops.unmapped_codes is 'Codes that carriers used and our
 grant select on bookpost_ops.unmapped_codes to bookpost_worker;
 
 create view bookpost_ops.why with (security_invoker=true) as
+ WITH gates AS MATERIALIZED (
+         SELECT a.code,
+            x.allowance,
+            x.urgent_allowance,
+            x.reason,
+            x.until,
+            x.next_call_at,
+            x.pace,
+            x.batch_size
+           FROM bookpost.carrier_apis a
+             CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, urgent_allowance, reason, until, spacing, release_spacing, next_call_at, pace, batch_size)
+        )
  SELECT p.id AS parcel_id,
     p.carrier_code,
     p.tracking_number,
@@ -905,7 +976,8 @@ create view bookpost_ops.why with (security_invoker=true) as
             WHEN q.locked_at IS NOT NULL THEN 'looking'::text
             WHEN q.parcel_id IS NOT NULL AND q.attempts < q.max_attempts THEN 'queued'::text
             WHEN c.next_check_at > now() THEN 'scheduled'::text
-            WHEN g.allowance = 0 THEN g.reason
+            WHEN g.urgent_allowance = 0 THEN g.reason
+            WHEN d.place > d.allowance THEN 'no_budget'::text
             ELSE 'due'::text
         END AS reason,
         CASE
@@ -913,9 +985,11 @@ create view bookpost_ops.why with (security_invoker=true) as
             WHEN c.pause_reason IS NOT NULL THEN NULL::timestamp with time zone
             WHEN q.parcel_id IS NOT NULL AND q.attempts < q.max_attempts THEN q.run_at
             WHEN c.next_check_at > now() THEN c.next_check_at
-            WHEN g.allowance = 0 THEN g.until
+            WHEN g.urgent_allowance = 0 THEN g.until
+            WHEN d.place > d.allowance THEN GREATEST(g.until, g.next_call_at) + g.pace * ((d.place - d.allowance) / g.batch_size)::double precision
             ELSE c.next_check_at
         END AS until,
+    COALESCE(o.person_after <= (now() - COALESCE(c.last_changed_at, p.created_at)), false) OR COALESCE(c.pause_reason = ANY (ARRAY['quarantined'::text, 'no_api'::text]), false) AS needs_person,
     c.last_outcome,
     c.last_error,
     c.last_looked_at
@@ -923,23 +997,46 @@ create view bookpost_ops.why with (security_invoker=true) as
      JOIN bookpost_private.checks c ON c.parcel_id = p.id
      LEFT JOIN bookpost_private.leases l ON l.parcel_id = p.id
      LEFT JOIN bookpost_private.queued_lookups() q(parcel_id, job_id, run_at, attempts, max_attempts, locked_at, locked_by, last_error) ON q.parcel_id = p.id
-     LEFT JOIN ( SELECT a.code,
-            x.allowance,
-            x.reason,
-            x.until
-           FROM bookpost.carrier_apis a
-             CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, reason, until, spacing, next_call_at, batch_size)) g ON g.code = c.api_code
+     LEFT JOIN bookpost_private.lookup_outcomes o ON o.outcome = c.last_outcome
+     LEFT JOIN gates g ON g.code = c.api_code
+     LEFT JOIN ( SELECT k.parcel_id,
+                CASE
+                    WHEN bookpost_private.is_urgent(k.head_start) THEN t_1.urgent_allowance
+                    ELSE t_1.allowance
+                END AS allowance,
+            row_number() OVER (PARTITION BY k.api_code ORDER BY (k.next_check_at - k.head_start), k.parcel_id) AS place
+           FROM bookpost_private.checks k
+             JOIN gates t_1 ON t_1.code = k.api_code
+          WHERE k.next_check_at <= now()) d ON d.parcel_id = p.id
      LEFT JOIN LATERAL ( SELECT string_agg(b.title, ', '::text ORDER BY b.title) AS titles
            FROM bookpost.parcel_books pb
              JOIN bookpost.books b ON b.id = pb.book_id
           WHERE pb.parcel_id = p.id AND pb.stopped_at IS NULL) t ON true
   WHERE p.closed_at IS NULL;
-comment on view bookpost_ops.why is 'Why each live parcel is where it is: exactly one row each, with the reason and until when it holds. no_api and quarantined wait for a person, not_configured and parked for credentials.';
+comment on view bookpost_ops.why is 'Why each live parcel is where it is: exactly one row each, with the reason and until when it holds. no_budget: calls are scarce and others go first, until about then. no_api and quarantined wait for a person, not_configured and parked for credentials; needs_person: so does this one, whatever it waits for.';
 grant select on bookpost_ops.why to bookpost_worker;
 
 create schema bookpost_private;
 comment on schema bookpost_private is 'The worker''s own: what is due, who is looking, what it cost. No API role may enter.';
 grant usage on schema bookpost_private to bookpost_worker;
+
+create type bookpost_private.call_allowance as (
+  api_code text,
+  windows interval[],
+  next_call_at timestamp with time zone[],
+  spacings interval[],
+  bursts interval[],
+  use_within interval,
+  release_spacing interval,
+  next_release_at timestamp with time zone,
+  calls_per_day integer,
+  day date,
+  day_calls integer,
+  day_starts_at timestamp with time zone,
+  day_ends_at timestamp with time zone,
+  refused_at timestamp with time zone
+);
+comment on type bookpost_private.call_allowance is 'What is left of an API''s allowance, in the hands of who has its budget row locked.';
 
 create type bookpost_private.lookup_report as (
   lookup_id uuid,
@@ -968,13 +1065,14 @@ create type bookpost_private.lookup_report as (
   generation integer,
   is_probe boolean,
   worker_id text,
-  started_at timestamp with time zone
+  started_at timestamp with time zone,
+  paid_calls integer
 );
 comment on type bookpost_private.lookup_report is 'The end of one lookup. outcome: found, or a word of lookup_outcomes; is_api_wide: a refusal that concerns our credentials, not this parcel; calls: [{kind, http_status, age_ms, duration_ms}]; events: the columns of tracking_events.';
 
 create table bookpost_private.budgets (
   api_code text not null,
-  next_call_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  next_release_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
   day date default '-infinity'::date not null,
   day_calls integer default 0 not null,
   not_before timestamp with time zone,
@@ -992,11 +1090,24 @@ alter table bookpost_private.budgets enable row level security;
 alter table bookpost_private.budgets force row level security;
 create policy worker_does_all on bookpost_private.budgets for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.budgets is 'What is left of each API''s allowance, and whether it has told us to wait. One row per API, written once per batch of lookups.';
-comment on column bookpost_private.budgets.next_call_at is 'The pace: the next permit is for this time or later.';
+comment on column bookpost_private.budgets.next_release_at is 'While an API is released after an outage: the next permit is for this time or later.';
 comment on column bookpost_private.budgets.day is 'The API''s own day that day_calls counts.';
 comment on column bookpost_private.budgets.not_before is 'The carrier said: not before this time (429 or quota).';
 comment on column bookpost_private.budgets.parked_fingerprint is 'Which credentials were refused last; a worker that comes with others ends the parking, one that has these gets no permit.';
 grant delete, insert, select, update on bookpost_private.budgets to bookpost_worker;
+
+create table bookpost_private.call_windows (
+  api_code text not null,
+  call_window interval not null,
+  next_call_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  constraint call_windows_pkey PRIMARY KEY (api_code, call_window),
+  constraint call_windows_belongs_to_limit FOREIGN KEY (api_code, call_window) REFERENCES bookpost.carrier_limits(api_code, call_window) ON UPDATE CASCADE ON DELETE CASCADE
+) with (fillfactor=20);
+alter table bookpost_private.call_windows enable row level security;
+alter table bookpost_private.call_windows force row level security;
+create policy worker_does_all on bookpost_private.call_windows for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.call_windows is 'How far the calls granted so far have used each limit up: next_call_at is when the next one would be due at an even pace. Written with the budget''s row locked, once per batch.';
+grant delete, insert, select, update on bookpost_private.call_windows to bookpost_worker;
 
 create table bookpost_private.carrier_answers (
   lookup_id uuid not null,
@@ -1042,10 +1153,15 @@ create table bookpost_private.checks (
   digest text,
   unchanged_count integer default 0 not null,
   failure_count integer default 0 not null,
+  head_start interval default '00:00:00'::interval not null,
+  utc_offset interval,
+  day date default '-infinity'::date not null,
+  day_calls integer default 0 not null,
   constraint checks_pkey PRIMARY KEY (parcel_id),
   constraint checks_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE RESTRICT,
   constraint checks_last_outcome_fkey FOREIGN KEY (last_outcome) REFERENCES bookpost_private.lookup_outcomes(outcome) ON UPDATE CASCADE,
   constraint checks_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE,
+  constraint checks_day_calls_is_not_negative CHECK ((day_calls >= 0)),
   constraint checks_due_needs_an_api CHECK (((next_check_at IS NULL) OR (api_code IS NOT NULL))),
   constraint checks_next_look_or_reason CHECK (((next_check_at IS NULL) = (pause_reason IS NOT NULL))),
   constraint checks_pause_reason_is_known CHECK ((pause_reason = ANY (ARRAY['closed'::text, 'no_api'::text, 'quarantined'::text])))
@@ -1057,6 +1173,10 @@ create policy worker_does_all on bookpost_private.checks for all to bookpost_wor
 comment on table bookpost_private.checks is 'For each parcel what every look changes: when next, when last, how it went. Narrow, so that writing it is cheap.';
 comment on column bookpost_private.checks.pause_reason is 'Why there is no next look: closed; no_api (people set the status); quarantined (our own bug, see last_error).';
 comment on column bookpost_private.checks.digest is 'Of the last answer as we read it; the same digest again means nothing is new.';
+comment on column bookpost_private.checks.head_start is 'When calls are scarce: how much earlier than its turn it goes, as if it had been due that much sooner (head_starts).';
+comment on column bookpost_private.checks.utc_offset is 'Of the wall clock where it was scanned last, as far as the carrier told.';
+comment on column bookpost_private.checks.day is 'The API''s own day that day_calls counts.';
+comment on column bookpost_private.checks.day_calls is 'How many requests have asked about this parcel on that day.';
 grant delete, insert, select, update on bookpost_private.checks to bookpost_worker;
 
 create table bookpost_private.circuit_transitions (
@@ -1089,6 +1209,19 @@ create policy worker_does_all on bookpost_private.forsaken_parcels for all to bo
 comment on table bookpost_private.forsaken_parcels is 'Parcels of which a relation has ended, until sweep has looked whether it was the last: whoever deletes a book must not wait for a lookup.';
 grant delete, insert, select, update on bookpost_private.forsaken_parcels to bookpost_worker;
 
+create table bookpost_private.head_starts (
+  reason text not null,
+  head_start interval not null,
+  description text not null,
+  constraint head_starts_pkey PRIMARY KEY (reason),
+  constraint head_starts_are_not_negative CHECK ((head_start >= '00:00:00'::interval))
+);
+alter table bookpost_private.head_starts enable row level security;
+alter table bookpost_private.head_starts force row level security;
+create policy worker_does_all on bookpost_private.head_starts for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.head_starts is 'Who goes first when calls are scarce: how much sooner than its turn a parcel goes, as if it had been due that much earlier. Being bounded, it starves nobody: whoever has waited longer than the head starts add up to goes before everyone. From 12 hours on a parcel is urgent and may use what is kept in hand of the day.';
+grant delete, insert, select, update on bookpost_private.head_starts to bookpost_worker;
+
 create table bookpost_private.leases (
   parcel_id uuid not null,
   lookup_id uuid not null,
@@ -1098,7 +1231,9 @@ create table bookpost_private.leases (
   is_probe boolean not null,
   worker_id text not null,
   started_at timestamp with time zone not null,
+  call_at timestamp with time zone not null,
   lease_until timestamp with time zone not null,
+  calls integer not null,
   constraint leases_pkey PRIMARY KEY (parcel_id),
   constraint leases_lookup_id_is_unique UNIQUE (lookup_id),
   constraint leases_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
@@ -1111,6 +1246,8 @@ alter table bookpost_private.leases force row level security;
 create policy worker_does_all on bookpost_private.leases for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.leases is 'The lookups under way: one per parcel. Recording deletes the lease, which is how a late answer is recognised.';
 comment on column bookpost_private.leases.batch_id is 'Lookups that share one request, where the API takes many numbers at once.';
+comment on column bookpost_private.leases.call_at is 'When its request is to go out.';
+comment on column bookpost_private.leases.calls is 'How many requests its permit has paid for so far; 0: another lookup of its batch has.';
 grant delete, insert, select, update on bookpost_private.leases to bookpost_worker;
 
 create table bookpost_private.lookup_outcomes (
@@ -1119,6 +1256,7 @@ create table bookpost_private.lookup_outcomes (
   circuit_effect text not null,
   retry_after interval,
   max_retry_after interval,
+  person_after interval,
   constraint lookup_outcomes_pkey PRIMARY KEY (outcome),
   constraint lookup_outcomes_circuit_effect_is_known CHECK ((circuit_effect = ANY (ARRAY['success'::text, 'failure'::text, 'none'::text]))),
   constraint lookup_outcomes_retry_has_both_ends CHECK ((((retry_after IS NULL) = (max_retry_after IS NULL)) AND (retry_after <= max_retry_after)))
@@ -1127,11 +1265,13 @@ alter table bookpost_private.lookup_outcomes enable row level security;
 alter table bookpost_private.lookup_outcomes force row level security;
 create policy worker_does_all on bookpost_private.lookup_outcomes for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.lookup_outcomes is 'How a lookup can end, what that means for the circuit, and when to look again: retry_after, doubled with every failure in a row up to max_retry_after; null: by polling policy, or as soon as the API may be asked.';
+comment on column bookpost_private.lookup_outcomes.person_after is 'When a parcel''s last look ended so and nothing new has been heard of it for this long, a person should look (bookpost_ops.needs_person); null: never.';
 grant delete, insert, select, update on bookpost_private.lookup_outcomes to bookpost_worker;
 
 create table bookpost_private.lookups (
   id uuid not null,
   parcel_id uuid not null,
+  batch_id uuid not null,
   api_code text not null,
   generation integer not null,
   is_probe boolean not null,
@@ -1152,18 +1292,67 @@ create policy worker_does_all on bookpost_private.lookups for all to bookpost_wo
 comment on table bookpost_private.lookups is 'The ledger: one row per finished lookup, never changed.';
 grant delete, insert, select, update on bookpost_private.lookups to bookpost_worker;
 
+create table bookpost_private.polling_clocks (
+  api_code text not null,
+  time_zone text not null,
+  constraint polling_clocks_pkey PRIMARY KEY (api_code),
+  constraint polling_clocks_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
+  constraint polling_clocks_time_zone_is_known CHECK ((('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
+);
+alter table bookpost_private.polling_clocks enable row level security;
+alter table bookpost_private.polling_clocks force row level security;
+create policy worker_does_all on bookpost_private.polling_clocks for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.polling_clocks is 'Whose clock is taken for a parcel whose scans told no offset. Only carriers that deliver in one country; for the others no hours are assumed.';
+grant delete, insert, select, update on bookpost_private.polling_clocks to bookpost_worker;
+
+create table bookpost_private.polling_hours (
+  policy_id integer not null,
+  day text not null,
+  weekday_from smallint not null,
+  weekday_until smallint not null,
+  local_from time without time zone not null,
+  local_until time without time zone not null,
+  check_interval interval not null,
+  constraint polling_hours_pkey PRIMARY KEY (policy_id, day, weekday_from, local_from),
+  constraint polling_hours_policy_id_fkey FOREIGN KEY (policy_id) REFERENCES bookpost_private.polling_policies(id) ON DELETE CASCADE,
+  constraint polling_hours_day_is_known CHECK ((day = ANY (ARRAY['any'::text, 'estimated'::text, 'ahead'::text, 'other'::text]))),
+  constraint polling_hours_end_after_they_begin CHECK ((local_until > local_from)),
+  constraint polling_hours_interval_is_positive CHECK ((check_interval > '00:00:00'::interval)),
+  constraint polling_hours_weekdays_are_iso CHECK ((((weekday_from >= 1) AND (weekday_from <= 7)) AND ((weekday_until >= weekday_from) AND (weekday_until <= 7))))
+);
+alter table bookpost_private.polling_hours enable row level security;
+alter table bookpost_private.polling_hours force row level security;
+create policy worker_does_all on bookpost_private.polling_hours for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.polling_hours is 'The hours in which news of a stage come, by the wall clock where the parcel is, and how often to look in them.';
+comment on column bookpost_private.polling_hours.day is 'estimated: a day of the carrier''s estimate; ahead: the estimate is for a later day; other: there is none, or it has passed; any: whatever it is.';
+comment on column bookpost_private.polling_hours.weekday_from is 'ISO: Monday is 1, Sunday 7.';
+grant delete, insert, select, update on bookpost_private.polling_hours to bookpost_worker;
+
 create table bookpost_private.polling_policies (
+  id integer generated always as identity not null,
+  api_code text,
   status text not null,
   check_interval interval not null,
-  max_check_interval interval not null,
-  constraint polling_policies_pkey PRIMARY KEY (status),
+  max_check_interval interval default '1 day'::interval not null,
+  clockless_interval interval not null,
+  lengthen_by double precision not null,
+  silent_after interval not null,
+  constraint polling_policies_pkey PRIMARY KEY (id),
+  constraint polling_policies_one_per_api_and_status UNIQUE NULLS NOT DISTINCT (status, api_code),
+  constraint polling_policies_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
   constraint polling_policies_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE CASCADE,
-  constraint polling_policies_intervals_are_positive CHECK (((check_interval > '00:00:00'::interval) AND (max_check_interval >= check_interval)))
+  constraint polling_policies_intervals_are_positive CHECK (((check_interval > '00:00:00'::interval) AND (max_check_interval >= check_interval) AND (max_check_interval <= '1 day'::interval) AND (clockless_interval > '00:00:00'::interval) AND (silent_after > '00:00:00'::interval))),
+  constraint polling_policies_silence_never_hastens CHECK (((lengthen_by >= (0)::double precision) AND (lengthen_by <= (10)::double precision)))
 );
 alter table bookpost_private.polling_policies enable row level security;
 alter table bookpost_private.polling_policies force row level security;
 create policy worker_does_all on bookpost_private.polling_policies for all to bookpost_worker using (true) with check (true);
-comment on table bookpost_private.polling_policies is 'How often a parcel is looked up, by status: check_interval after news, growing to max_check_interval while it stays silent.';
+comment on table bookpost_private.polling_policies is 'How often a parcel is looked up, by its status: one row for every API (api_code null) and, where an API needs its own, a row that replaces it together with its hours.';
+comment on column bookpost_private.polling_policies.check_interval is 'Between two looks, outside the hours in polling_hours.';
+comment on column bookpost_private.polling_policies.max_check_interval is 'Silence never makes it longer than this; at most a day, because next_check_at reads the hours of today and tomorrow.';
+comment on column bookpost_private.polling_policies.clockless_interval is 'Between two looks where nobody knows what the clock shows at the parcel: hours and estimates are left aside.';
+comment on column bookpost_private.polling_policies.lengthen_by is 'Each answer in a row without news makes every interval longer by this part of it.';
+comment on column bookpost_private.polling_policies.silent_after is 'So long without news, and no estimate ahead: max_check_interval at any hour.';
 grant delete, insert, select, update on bookpost_private.polling_policies to bookpost_worker;
 
 create table bookpost_private.workers (
@@ -1191,26 +1380,27 @@ AS $function$
 #variable_conflict use_column
 declare
   v_locked uuid[];
-  v_ready uuid[];
+  v_ready bookpost_private.checks[];
+  v_check bookpost_private.checks;
   v_api bookpost.carrier_apis;
   v_budget bookpost_private.budgets;
   v_circuit bookpost.carrier_circuits;
-  v_gate record;
+  v_allowance bookpost_private.call_allowance;
+  v_day record;
+  v_hold record;
   v_code text;
   v_now timestamptz;
-  v_day date;
   v_grant integer;
-  v_calls integer;
   v_generation integer;
   v_probe_id uuid;
-  v_call_at timestamptz;
+  v_worst_probe uuid;
+  v_call record;
   v_in_flight integer;
   v_batch_id uuid;
   v_room integer;
+  v_calls integer;
   v_refusal text;
   v_until timestamptz;
-  -- Chosen: a permit may lie this far in the future; longer and the job would hold its slot for nothing.
-  v_horizon constant interval := '5 seconds';
 begin
   -- skip locked: whoever holds it is acquiring or recording this parcel now; to us it is busy.
   select coalesce(array_agg(c.parcel_id), '{}') into v_locked
@@ -1259,38 +1449,38 @@ begin
     v_now := clock_timestamp();
     select * into strict v_api from bookpost.carrier_apis a where a.code = v_code;
     select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = v_code;
-    select * into strict v_gate from bookpost_private.gate(v_code) g;
-    select array_agg(k.parcel_id order by v_circuit.state <> 'closed' and k.failure_count > 0, k.next_check_at, k.parcel_id) into v_ready
-    from bookpost_private.checks k where k.parcel_id = any (v_locked) and k.api_code = v_code;
+    select * into strict v_hold from bookpost_private.hold(v_code) h;
+    select * into strict v_day from bookpost_private.day_of(v_now, v_api.day_time_zone) d;
+    v_allowance := bookpost_private.read_allowance(v_code, v_now);
     select count(distinct l.batch_id) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
+    v_worst_probe := case when v_circuit.state <> 'closed' then bookpost_private.last_failed_parcel(v_code) end;
+    select array_agg(k order by
+        k.parcel_id is not distinct from v_worst_probe, v_circuit.state <> 'closed' and k.failure_count > 0,
+        k.next_check_at - k.head_start, k.parcel_id
+      ) into v_ready
+    from bookpost_private.checks k where k.parcel_id = any (v_locked) and k.api_code = v_code;
+
     v_batch_id := null;
     v_room := 0;
-
-    v_day := (v_now at time zone v_api.day_time_zone)::date;
-    if v_budget.day <> v_day then
-      v_budget.day := v_day;
-      v_budget.day_calls := 0;
-    end if;
-    v_grant := 0;
     v_calls := 0;
+    v_grant := 0;
     v_generation := v_circuit.generation;
     v_probe_id := null;
-    v_refusal := null;
-    -- A worker that asks has credentials; that its first beat is not in yet must not stop it.
-    if v_gate.allowance = 0 and v_gate.reason <> 'not_configured' then
-      v_refusal := v_gate.reason;
-      v_until := v_gate.until;
+    v_refusal := v_hold.reason;
+    v_until := v_hold.until;
     -- Another worker's credentials ended the parking; this one still has those that were refused.
-    elsif v_budget.parked_fingerprint = (
+    if v_refusal is null and v_budget.parked_fingerprint = (
       select w.api_fingerprints ->> v_code from bookpost_private.workers w where w.id = acquire_lookups.worker_id
     ) then
       v_refusal := 'parked';
       v_until := null;
     end if;
 
-    for i in 1 .. array_length(v_ready, 1) loop
-      parcel_id := v_ready[i];
+    foreach v_check in array v_ready loop
+      parcel_id := v_check.parcel_id;
       api_code := v_code;
+      verdict := v_refusal;
+      retry_at := v_until;
       lookup_id := null;
       batch_id := null;
       carrier_code := null;
@@ -1298,86 +1488,94 @@ begin
       is_probe := false;
       wait_ms := null;
       use_within_ms := null;
-      -- One that shares the request before it costs nothing more.
-      if v_room = 0 then
-        v_call_at := greatest(v_now, v_budget.next_call_at);
-      end if;
 
-      if v_refusal is null and v_probe_id is not null and v_grant = 1 then
+      -- What stands in the way of this one and of all after it.
+      if v_refusal is null and v_probe_id is not null then
         v_refusal := 'circuit_half_open';
         v_until := v_now + v_api.lease_duration;
       elsif v_refusal is null and v_room = 0 and v_in_flight + v_calls >= v_api.calls_in_flight then
         v_refusal := 'no_budget';
         -- Someone will have come back by then.
         v_until := v_now + interval '1 second';
-      elsif v_refusal is null and v_room = 0 and v_budget.day_calls >= v_api.calls_per_day then
-        v_refusal := 'no_budget';
-        v_until := ((v_day + 1)::timestamp) at time zone v_api.day_time_zone;
-      elsif v_refusal is null and v_room = 0 and v_call_at > v_now + v_horizon then
-        v_refusal := 'no_budget';
-        v_until := v_call_at;
+      end if;
+      -- What stands in the way of this one only.
+      if v_refusal is not null then
+        verdict := v_refusal;
+        retry_at := v_until;
+      elsif v_check.day = v_day.day and v_check.day_calls >= v_api.calls_per_parcel_per_day then
+        verdict := 'no_budget';
+        retry_at := v_day.ends_at + bookpost_private.day_margin();
+      elsif v_check.parcel_id = v_worst_probe and exists (
+        select from bookpost_private.checks k
+        where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> v_worst_probe
+          and not exists (select from bookpost_private.leases l where l.parcel_id = k.parcel_id)
+      ) then
+        -- Dispatch sends another, which may be the probe; what failed last had better not.
+        verdict := 'circuit_half_open';
+        retry_at := v_now + interval '1 minute';
+      elsif v_room = 0 then
+        -- One that shares the request before it costs nothing more; this one begins a request.
+        select * into strict v_call
+        from bookpost_private.next_call(v_allowance, v_now, bookpost_private.is_urgent(v_check.head_start));
+        if v_call.call_at is null then
+          verdict := 'no_budget';
+          retry_at := v_call.retry_at;
+          -- Later ones queue up behind, at the API's pace.
+          if v_call.is_paced then
+            v_allowance.refused_at := retry_at;
+          end if;
+        end if;
       end if;
 
       -- Only now, when nothing else stands in the way: the one probe.
-      if v_refusal is null and v_circuit.state <> 'closed' then
+      if verdict is null and v_circuit.state <> 'closed' then
         v_probe_id := gen_random_uuid();
         v_generation := bookpost_private.claim_probe(v_code, v_probe_id);
         if v_generation is null then
           v_probe_id := null;
           v_refusal := 'circuit_half_open';
           v_until := v_now + v_api.lease_duration;
+          verdict := v_refusal;
+          retry_at := v_until;
         end if;
       end if;
-
-      if v_refusal is not null then
-        verdict := v_refusal;
-        retry_at := v_until;
+      if verdict is not null then
         return next;
-        -- Later ones queue up behind, at the API's pace.
-        if v_refusal = 'no_budget' and v_gate.spacing > '0' then
-          v_until := v_until + v_gate.spacing;
-        end if;
         continue;
       end if;
 
       verdict := 'permit';
-      retry_at := null;
       is_probe := v_probe_id is not null;
       lookup_id := coalesce(v_probe_id, gen_random_uuid());
       select p.carrier_code, p.tracking_number into carrier_code, tracking_number
-      from bookpost.parcels p where p.id = v_ready[i];
+      from bookpost.parcels p where p.id = v_check.parcel_id;
       if v_room = 0 then
         v_batch_id := gen_random_uuid();
         v_room := v_api.batch_size;
         v_calls := v_calls + 1;
-        v_budget.day_calls := v_budget.day_calls + 1;
-        if v_gate.spacing > '0' then
-          v_budget.next_call_at := v_call_at + v_gate.spacing;
-        end if;
+        v_allowance := bookpost_private.spend_call(v_allowance, v_call.call_at);
       end if;
-      v_room := v_room - 1;
       batch_id := v_batch_id;
       insert into bookpost_private.leases
-        (parcel_id, lookup_id, batch_id, api_code, generation, is_probe, worker_id, started_at, lease_until)
+        (parcel_id, lookup_id, batch_id, api_code, generation, is_probe, worker_id, started_at, call_at, lease_until, calls)
       values (
-        v_ready[i], lookup_id, v_batch_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
-        v_now, v_call_at + v_api.lease_duration
+        v_check.parcel_id, lookup_id, v_batch_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
+        v_now, v_call.call_at, v_call.call_at + v_api.lease_duration, (v_room = v_api.batch_size)::integer
       );
-      wait_ms := greatest(0, ceil(extract(epoch from v_call_at - v_now) * 1000))::integer;
-      use_within_ms := (extract(epoch from coalesce(bookpost_private.call_slack(v_api.call_window), v_api.lease_duration / 2)) * 1000)::integer;
+      v_room := v_room - 1;
+      wait_ms := bookpost_private.milliseconds(v_call.call_at - v_now);
+      use_within_ms := bookpost_private.milliseconds(coalesce(v_allowance.use_within, v_api.lease_duration / 2));
       v_grant := v_grant + 1;
       return next;
     end loop;
 
     if v_grant > 0 then
-      update bookpost_private.budgets b
-      set day = v_budget.day, day_calls = v_budget.day_calls, next_call_at = v_budget.next_call_at
-      where b.api_code = v_code;
+      perform bookpost_private.write_allowance(v_allowance);
     end if;
   end loop;
 end;
 $function$;
-comment on function bookpost_private.acquire_lookups(uuid[],text) is 'For each parcel a permit (with the lookup''s id, when to call and within how long, and the batch: those with one batch_id share one request) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. Does not commit; commit before calling the carrier.';
+comment on function bookpost_private.acquire_lookups(uuid[],text) is 'For each parcel a permit (with the lookup''s id, when to call and within how long, and the batch: those with one batch_id share one request) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. A permit pays for one request. Does not commit; commit before calling the carrier.';
 grant execute on function bookpost_private.acquire_lookups(uuid[],text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.beat(worker_id text, host_name text, process_id integer, api_fingerprints jsonb)
@@ -1401,12 +1599,27 @@ END;
 comment on function bookpost_private.beat(text,text,integer,jsonb) is 'Keeps this worker alive in the eyes of the others (every 2 seconds) and ends the parking of an API that it has other credentials for.';
 grant execute on function bookpost_private.beat(text,text,integer,jsonb) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.call_burst(call_window interval)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN CASE WHEN (call_window >= '00:01:00'::interval) THEN (call_window / (25)::double precision) ELSE '00:00:00'::interval END;
+grant execute on function bookpost_private.call_burst(interval) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.call_slack(call_window interval)
  RETURNS interval
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN LEAST((call_window / (10)::double precision), '00:00:00.5'::interval);
+RETURN LEAST((call_window / (10)::double precision), ('00:00:00.5'::interval + (call_window / (120)::double precision)));
 grant execute on function bookpost_private.call_slack(interval) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.call_spacing(call_window interval, calls integer)
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN (((call_window + bookpost_private.call_slack(call_window)) + bookpost_private.call_burst(call_window)) / (calls)::double precision);
+comment on function bookpost_private.call_spacing(interval,integer) is 'The distance between two calls at which `calls` in any `call_window` are never exceeded, late ones included.';
+grant execute on function bookpost_private.call_spacing(interval,integer) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.claim_probe(api_code text, lookup_id uuid)
  RETURNS integer
@@ -1529,6 +1742,55 @@ end;
 $function$;
 grant execute on function bookpost_private.close_parcel(uuid,text) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.comparable_value(declared_value numeric, declared_currency text)
+ RETURNS numeric
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (declared_value / (CASE WHEN (declared_currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 100 ELSE 1 END)::numeric);
+grant execute on function bookpost_private.comparable_value(numeric,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.confirm_lookups(lookup_ids uuid[])
+ RETURNS TABLE(lookup_id uuid, refusal text, retry_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT i.id,
+         CASE
+             WHEN (l.lookup_id IS NULL) THEN 'gone'::text
+             WHEN ((c.state = 'half_open'::text) AND (c.probe_lookup_id = l.lookup_id)) THEN NULLIF(h.reason, 'circuit_half_open'::text)
+             WHEN (h.reason IS NOT NULL) THEN h.reason
+             WHEN (c.generation <> l.generation) THEN 'circuit_open'::text
+             ELSE NULL::text
+         END AS "case",
+     h.until
+    FROM (((unnest(confirm_lookups.lookup_ids) i(id)
+      LEFT JOIN bookpost_private.leases l ON ((l.lookup_id = i.id)))
+      LEFT JOIN bookpost.carrier_circuits c ON ((c.api_code = l.api_code)))
+      LEFT JOIN LATERAL bookpost_private.hold(l.api_code) h(reason, until) ON (true));
+END;
+comment on function bookpost_private.confirm_lookups(uuid[]) is 'For permits that were not used at once: null where the request may still go out, otherwise why not (gone: the lease is no longer held) and until when.';
+grant execute on function bookpost_private.confirm_lookups(uuid[]) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.count_parcel_calls(api_code text, counted_day date, counted_calls integer, more_calls integer, OUT day date, OUT day_calls integer)
+ RETURNS record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT d.day,
+     (
+         CASE
+             WHEN (d.day = count_parcel_calls.counted_day) THEN count_parcel_calls.counted_calls
+             ELSE 0
+         END + count_parcel_calls.more_calls)
+    FROM (bookpost.carrier_apis a
+      CROSS JOIN LATERAL bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d(day, starts_at, ends_at))
+   WHERE (a.code = count_parcel_calls.api_code);
+END;
+comment on function bookpost_private.count_parcel_calls(text,date,integer,integer) is 'A parcel''s count of the API''s present day (checks.day, checks.day_calls) with some more calls added.';
+grant execute on function bookpost_private.count_parcel_calls(text,date,integer,integer) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.current_parcel(book uuid)
  RETURNS uuid
  LANGUAGE sql
@@ -1543,6 +1805,41 @@ BEGIN ATOMIC
   LIMIT 1;
 END;
 grant execute on function bookpost_private.current_parcel(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.day_allowance(calls_per_day integer, elapsed double precision, is_urgent boolean)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN (LEAST((calls_per_day)::double precision, (floor(((calls_per_day)::double precision * elapsed)) + (GREATEST((1)::numeric, floor(((calls_per_day)::numeric * CASE WHEN is_urgent THEN 0.25 ELSE 0.05 END))))::double precision)))::integer;
+comment on function bookpost_private.day_allowance(integer,double precision,boolean) is 'How many of a day''s calls may have been made when `elapsed` (0 to 1) of the day has passed.';
+grant execute on function bookpost_private.day_allowance(integer,double precision,boolean) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.day_allows_at(calls_per_day integer, day_calls integer, is_urgent boolean, starts_at timestamp with time zone, ends_at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN CASE WHEN (day_calls >= calls_per_day) THEN (ends_at + bookpost_private.day_margin()) ELSE (starts_at + ((ends_at - starts_at) * GREATEST((0)::double precision, ((((day_calls + 1) - bookpost_private.day_allowance(calls_per_day, (0)::double precision, is_urgent)))::double precision / (calls_per_day)::double precision)))) END;
+grant execute on function bookpost_private.day_allows_at(integer,integer,boolean,timestamp with time zone,timestamp with time zone) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.day_margin()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '00:00:05'::interval;
+grant execute on function bookpost_private.day_margin() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.day_of(at timestamp with time zone, day_time_zone text)
+ RETURNS TABLE(day date, starts_at timestamp with time zone, ends_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE STRICT
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT d.day,
+     ((d.day)::timestamp without time zone AT TIME ZONE day_of.day_time_zone) AS timezone,
+     (((d.day + 1))::timestamp without time zone AT TIME ZONE day_of.day_time_zone) AS timezone
+    FROM ( SELECT ((day_of.at AT TIME ZONE day_of.day_time_zone))::date AS day) d;
+END;
+grant execute on function bookpost_private.day_of(timestamp with time zone,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.default_owner()
  RETURNS uuid
@@ -1572,11 +1869,12 @@ AS $function$
 declare
   v_gate record;
   v_now timestamptz;
-  v_seen_at timestamptz;
-  v_seen_id uuid;
-  v_seen integer;
-  v_specs graphile_worker.job_spec[];
-  -- Chosen: small enough to keep memory flat, large enough that 100,000 due books take a handful of rounds.
+  v_worst_probe uuid;
+  v_spacing interval;
+  v_queued integer;
+  v_chosen uuid[];
+  -- Chosen: what a minute can take at most (gate says no more either), and chunks that keep memory flat.
+  v_most constant integer := 100000;
   v_chunk constant integer := 5000;
 begin
   -- One dispatcher at a time. A second one waits for it, since what it was woken for may have been committed after the
@@ -1605,59 +1903,70 @@ begin
     api_code := v_gate.code;
     reason := v_gate.reason;
     dispatched := 0;
-    v_seen_at := '-infinity';
-    v_seen_id := '00000000-0000-0000-0000-000000000000';
+    if v_gate.urgent_allowance > 0 then
+      v_worst_probe := case when v_gate.reason = 'probe' then bookpost_private.last_failed_parcel(v_gate.code) end;
 
-    while dispatched < v_gate.allowance loop
       with due as (
-        select c.parcel_id, c.next_check_at, c.failure_count
+        -- The longest overdue; who of them goes first is said below.
+        select c.parcel_id, c.next_check_at - c.head_start as turn_at, bookpost_private.is_urgent(c.head_start) as is_urgent,
+          c.failure_count
         from bookpost_private.checks c
         where c.api_code = v_gate.code and c.next_check_at <= v_now
-          and (c.next_check_at, c.parcel_id) > (v_seen_at, v_seen_id)
         order by c.next_check_at, c.parcel_id
-        limit v_chunk
+        limit v_most
+      ),
+      queued as materialized (
+        select d.parcel_id, j.locked_at is null and j.attempts < j.max_attempts as is_waiting
+        from due d
+        -- One that failed for good counts too: setting its parcel aside is quarantine's business. One that is
+        -- locked for longer than any lookup takes was stranded; the lease still guards its parcel.
+        join graphile_worker.jobs j on j.key = 'parcel:' || d.parcel_id
+        where j.locked_at is null or j.locked_at > v_now - interval '5 minutes'
       ),
       fresh as (
-        select d.parcel_id, row_number() over (
-            -- A probe had better not be the parcel that failed last.
-            order by v_gate.reason = 'probe' and d.failure_count > 0, d.next_check_at, d.parcel_id
-          ) + dispatched as place
+        select d.*,
+          row_number() over (
+            order by d.parcel_id is not distinct from v_worst_probe, v_gate.reason = 'probe' and d.failure_count > 0, d.turn_at, d.parcel_id
+          ) as place,
+          row_number() over (partition by d.is_urgent order by d.turn_at, d.parcel_id) as urgent_place
         from due d
-        where not exists (
-            select from graphile_worker.jobs j
-            -- One that failed for good counts too: setting its parcel aside is quarantine's business. One that is
-            -- locked for longer than any lookup takes was stranded; the lease still guards its parcel.
-            where j.key = 'parcel:' || d.parcel_id and (j.locked_at is null or j.locked_at > v_now - interval '5 minutes')
-          )
+        where not exists (select from queued q where q.parcel_id = d.parcel_id)
           and not exists (select from bookpost_private.leases l where l.parcel_id = d.parcel_id)
       ),
-      chosen as (
-        select f.parcel_id, f.place from fresh f where f.place <= v_gate.allowance
+      waiting as (
+        -- They take their part of the coming minute.
+        select count(*) as n from queued q where q.is_waiting
       )
-      select
-        (select count(*) from due),
-        (select d.next_check_at from due d order by d.next_check_at desc, d.parcel_id desc limit 1),
-        (select d.parcel_id from due d order by d.next_check_at desc, d.parcel_id desc limit 1),
-        (
-          select array_agg((
-            'track_book', json_build_object('parcelId', c.parcel_id), null,
-            v_gate.next_call_at + v_gate.spacing * ((c.place - 1) / v_gate.batch_size), 3, 'parcel:' || c.parcel_id, null, null
-          )::graphile_worker.job_spec order by c.place)
-          from chosen c
-        )
-      into v_seen, v_seen_at, v_seen_id, v_specs;
+      select (select w.n from waiting w), array_agg(f.parcel_id order by f.place)
+      into v_queued, v_chosen
+      from fresh f, waiting w
+      where f.place <= v_gate.allowance - w.n
+        or (f.is_urgent and f.urgent_place <= v_gate.urgent_allowance - w.n);
+    else
+      v_chosen := null;
+    end if;
+    dispatched := coalesce(array_length(v_chosen, 1), 0);
 
-      if v_specs is not null then
-        perform graphile_worker.add_jobs(v_specs);
-        dispatched := dispatched + array_length(v_specs, 1);
-      end if;
-      exit when v_seen < v_chunk;
+    -- At the API's pace; where that is slower than one a minute and more are let through, within the minute.
+    v_spacing := greatest(
+      v_gate.release_spacing, least(v_gate.spacing, interval '1 minute' / greatest(1, (dispatched - 1) / v_gate.batch_size))
+    );
+    for i in 0 .. (dispatched - 1) / v_chunk loop
+      exit when dispatched = 0;
+      perform graphile_worker.add_jobs(array(
+        select (
+          'track_book', json_build_object('parcelId', c.parcel_id), null,
+          v_gate.next_call_at + v_spacing * ((v_queued + i * v_chunk + c.place - 1) / v_gate.batch_size), 3, 'parcel:' || c.parcel_id, null, null
+        )::graphile_worker.job_spec
+        from unnest(v_chosen[i * v_chunk + 1 : (i + 1) * v_chunk]) with ordinality c (parcel_id, place)
+        order by c.place
+      ));
     end loop;
     return next;
   end loop;
 end;
 $function$;
-comment on function bookpost_private.dispatch() is 'Queues one track_book job for each due parcel whose API may be asked, spread over the coming minute at the API''s pace. One row per API: how many, and the reason where it was held back. No rows: one is running and another waits already, which will see all that this one would have. Does not commit.';
+comment on function bookpost_private.dispatch() is 'Queues one track_book job for each due parcel whose API may be asked, spread over the coming minute at the API''s pace. Where not all can go, those whose turn it is (longest due, with their head start) go first. One row per API: how many, and the reason where it was held back. No rows: one is running and another waits already, which will see all that this one would have. Does not commit.';
 grant execute on function bookpost_private.dispatch() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.end_expired_holds()
@@ -1774,7 +2083,7 @@ comment on function bookpost_private.force_circuit(text,text,text,text,interval)
 grant execute on function bookpost_private.force_circuit(text,text,text,text,interval) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.gate(api_code text)
- RETURNS TABLE(allowance integer, reason text, until timestamp with time zone, spacing interval, next_call_at timestamp with time zone, batch_size integer)
+ RETURNS TABLE(allowance integer, urgent_allowance integer, reason text, until timestamp with time zone, spacing interval, release_spacing interval, next_call_at timestamp with time zone, pace interval, batch_size integer)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1783,59 +2092,164 @@ declare
   v_api bookpost.carrier_apis;
   v_circuit bookpost.carrier_circuits;
   v_budget bookpost_private.budgets;
+  v_window record;
+  v_day record;
   v_now timestamptz := clock_timestamp();
-  v_day_start timestamp;
+  v_used integer;
+  v_slots integer;
+  v_due integer;
+  v_minute constant interval := '1 minute';
+  -- Chosen: a minute's work at most; the next dispatch is a minute away.
+  v_most constant integer := 100000;
 begin
   select * into strict v_api from bookpost.carrier_apis a where a.code = gate.api_code;
   select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = gate.api_code;
   select * into strict v_budget from bookpost_private.budgets b where b.api_code = gate.api_code;
 
-  spacing := coalesce((v_api.call_window + bookpost_private.call_slack(v_api.call_window)) / v_api.calls_per_window, interval '0');
-  next_call_at := greatest(v_now, v_budget.next_call_at);
   batch_size := v_api.batch_size;
-  allowance := 0;
-  v_day_start := date_trunc('day', v_now at time zone v_api.day_time_zone);
+  spacing := interval '0';
+  release_spacing := interval '0';
+  next_call_at := greatest(v_now, v_budget.next_release_at);
+  v_slots := v_most;
+  for v_window in
+    select bookpost_private.call_spacing(w.call_window, l.calls) as spacing, bookpost_private.call_burst(w.call_window) as burst,
+      w.next_call_at
+    from bookpost_private.call_windows w
+    join bookpost.carrier_limits l on l.api_code = w.api_code and l.call_window = w.call_window
+    where w.api_code = gate.api_code
+  loop
+    spacing := greatest(spacing, v_window.spacing);
+    next_call_at := greatest(next_call_at, v_window.next_call_at - v_window.burst);
+    v_slots := greatest(0, least(v_slots, 1 + floor(extract(epoch from
+      v_minute + v_window.burst - greatest(interval '0', v_window.next_call_at - v_now)
+    ) / extract(epoch from v_window.spacing))));
+  end loop;
+  allowance := v_slots;
+  urgent_allowance := v_slots;
+  pace := spacing;
 
-  if v_budget.parked_at is not null then
-    reason := 'parked';
-  elsif v_budget.not_before > v_now then
-    reason := 'not_before';
-    until := v_budget.not_before;
-  elsif v_circuit.state = 'open' and v_circuit.open_until > v_now then
-    reason := 'circuit_open';
-    until := v_circuit.open_until;
-  elsif v_circuit.state = 'half_open' and v_circuit.probe_until > v_now then
-    reason := 'circuit_half_open';
-    until := v_circuit.probe_until;
-  elsif v_api.calls_per_day is not null and v_budget.day = v_day_start::date and v_budget.day_calls >= v_api.calls_per_day then
+  if v_api.calls_per_day is not null then
+    select * into v_day from bookpost_private.day_of(v_now, v_api.day_time_zone);
+    v_used := case when v_budget.day = v_day.day then v_budget.day_calls else 0 end;
+    -- By the end of the coming minute; asking for permits tells each its moment.
+    select
+      least(v_slots, bookpost_private.day_allowance(v_api.calls_per_day, e.elapsed, false) - v_used),
+      least(v_slots, bookpost_private.day_allowance(v_api.calls_per_day, e.elapsed, true) - v_used)
+    into allowance, urgent_allowance
+    from (
+      select least(1, extract(epoch from v_now + v_minute - v_day.starts_at) / extract(epoch from v_day.ends_at - v_day.starts_at))::double precision
+        as elapsed
+    ) e;
+    pace := greatest(pace, (v_day.ends_at - v_day.starts_at) / v_api.calls_per_day);
+  end if;
+
+  if v_circuit.state = 'closed' and v_circuit.released_at > v_now - v_api.release_duration then
+    -- As far as it is worth counting: what is more than 10,000 goes when the release is over.
+    select count(*) into v_due from (
+      select from bookpost_private.checks k where k.api_code = gate.api_code and k.next_check_at <= v_now limit 10000
+    ) due;
+    -- One in six seconds stampedes nobody (chosen).
+    v_slots := greatest(10, ceil(
+      v_due * bookpost_private.released_share(v_now - v_circuit.released_at, v_api.release_duration, v_minute) / v_api.batch_size
+    ));
+    allowance := least(allowance, v_slots);
+    urgent_allowance := least(urgent_allowance, v_slots);
+    release_spacing := v_minute / v_slots;
+  end if;
+
+  select h.reason, h.until into reason, until from bookpost_private.hold(gate.api_code) h;
+  if reason is null and urgent_allowance <= 0 then
     reason := 'no_budget';
-    until := (v_day_start + interval '1 day') at time zone v_api.day_time_zone;
+    if v_slots = 0 then
+      until := next_call_at;
+    else
+      until := bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at);
+    end if;
   -- Last of the refusals: a worker that asks for permits has credentials, and may pass this one only.
-  elsif not exists (
+  elsif reason is null and not exists (
     select from bookpost_private.workers w
     where w.api_fingerprints ? gate.api_code
       -- Who has only the credentials that were refused last can ask nothing.
       and w.api_fingerprints ->> gate.api_code is distinct from v_budget.parked_fingerprint
   ) then
     reason := 'not_configured';
+  end if;
+  if reason is not null then
+    allowance := 0;
+    urgent_allowance := 0;
   elsif v_circuit.state <> 'closed' then
     allowance := 1;
+    urgent_allowance := 1;
     reason := 'probe';
   else
-    allowance := least(
-      -- A tick's work at most; the next tick is a minute away.
-      100000,
-      (v_api.calls_per_day - case when v_budget.day = v_day_start::date then v_budget.day_calls else 0 end) * batch_size,
-      case when spacing > '0' then
-        greatest(1, floor(extract(epoch from interval '1 minute') / extract(epoch from spacing))::integer) * batch_size
-      end
-    );
+    -- Requests so far; each may ask about batch_size parcels.
+    allowance := greatest(0, allowance) * batch_size;
+    urgent_allowance := greatest(0, urgent_allowance) * batch_size;
+    if allowance = 0 then
+      reason := 'no_budget';
+      until := bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at);
+    end if;
   end if;
   return next;
 end;
 $function$;
-comment on function bookpost_private.gate(text) is 'How many lookups of an API may be dispatched for the coming minute; 0 with the reason and its end, 1 with reason probe when a cooldown has passed.';
+comment on function bookpost_private.gate(text) is 'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; pace: the distance at which its allowance is used up evenly.';
 grant execute on function bookpost_private.gate(text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.head_start(status text, at timestamp with time zone, estimated_from timestamp without time zone, estimated_until timestamp without time zone, utc_offset interval, declared_value numeric)
+ RETURNS interval
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT COALESCE(sum((h.head_start * (
+         CASE h.reason
+             WHEN 'tenfold_value'::text THEN LEAST(GREATEST((0)::numeric, (log(GREATEST(head_start.declared_value, (1)::numeric)) - (2)::numeric)), (( SELECT EXTRACT(epoch FROM m.head_start) AS "extract"
+                FROM bookpost_private.head_starts m
+               WHERE (m.reason = 'highest_value'::text)) / NULLIF(EXTRACT(epoch FROM h.head_start), (0)::numeric)))
+             ELSE (1)::numeric
+         END)::double precision)), '00:00:00'::interval) AS "coalesce"
+    FROM bookpost_private.head_starts h
+   WHERE ((h.reason = head_start.status) OR ((h.reason = 'near_estimate'::text) AND (head_start.status = ANY (ARRAY['in_transit'::text, 'exception'::text, 'unknown'::text])) AND ((((head_start.at AT TIME ZONE 'UTC'::text) + COALESCE(head_start.utc_offset, '00:00:00'::interval)) >= (date_trunc('day'::text, head_start.estimated_from) - '06:00:00'::interval)) AND (((head_start.at AT TIME ZONE 'UTC'::text) + COALESCE(head_start.utc_offset, '00:00:00'::interval)) <= (date_trunc('day'::text, head_start.estimated_until) + '2 days'::interval)))) OR ((h.reason = 'tenfold_value'::text) AND (head_start.declared_value > (100)::numeric)));
+END;
+comment on function bookpost_private.head_start(text,timestamp with time zone,timestamp without time zone,timestamp without time zone,interval,numeric) is 'A parcel''s head start at an instant: by status, by how near its estimate is (wall clock there, with the offset of its last scan), and by the declared value of what is in it.';
+grant execute on function bookpost_private.head_start(text,timestamp with time zone,timestamp without time zone,timestamp without time zone,interval,numeric) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.hold(api_code text)
+ RETURNS TABLE(reason text, until timestamp with time zone)
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT h.reason,
+     h.until
+    FROM (((((bookpost.carrier_apis a
+      JOIN bookpost.carrier_circuits c ON ((c.api_code = a.code)))
+      JOIN bookpost_private.budgets b ON ((b.api_code = a.code)))
+      CROSS JOIN LATERAL ( SELECT clock_timestamp() AS now) n)
+      CROSS JOIN LATERAL bookpost_private.day_of(n.now, a.day_time_zone) d(day, starts_at, ends_at))
+      CROSS JOIN LATERAL ( SELECT
+                 CASE
+                     WHEN (b.parked_at IS NOT NULL) THEN 'parked'::text
+                     WHEN (b.not_before > n.now) THEN 'not_before'::text
+                     WHEN ((c.state = 'open'::text) AND (c.open_until > n.now)) THEN 'circuit_open'::text
+                     WHEN ((c.state = 'half_open'::text) AND (c.probe_until > n.now)) THEN 'circuit_half_open'::text
+                     WHEN ((a.calls_per_day IS NOT NULL) AND ((n.now > (d.ends_at - bookpost_private.day_margin())) OR (n.now < (d.starts_at + bookpost_private.day_margin())))) THEN 'no_budget'::text
+                     ELSE NULL::text
+                 END AS reason,
+                 CASE
+                     WHEN (b.parked_at IS NOT NULL) THEN NULL::timestamp with time zone
+                     WHEN (b.not_before > n.now) THEN b.not_before
+                     WHEN ((c.state = 'open'::text) AND (c.open_until > n.now)) THEN c.open_until
+                     WHEN ((c.state = 'half_open'::text) AND (c.probe_until > n.now)) THEN c.probe_until
+                     WHEN ((a.calls_per_day IS NOT NULL) AND (n.now > (d.ends_at - bookpost_private.day_margin()))) THEN (d.ends_at + bookpost_private.day_margin())
+                     WHEN ((a.calls_per_day IS NOT NULL) AND (n.now < (d.starts_at + bookpost_private.day_margin()))) THEN (d.starts_at + bookpost_private.day_margin())
+                     ELSE NULL::timestamp with time zone
+                 END AS until) h)
+   WHERE (a.code = hold.api_code);
+END;
+comment on function bookpost_private.hold(text) is 'Why an API may not be asked just now (parked, not_before, circuit_open, circuit_half_open; no_budget within seconds of its midnight) and until when; a null reason: it may.';
+grant execute on function bookpost_private.hold(text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.interrupt_lookups(lookup_ids uuid[], why text)
  RETURNS integer
@@ -1866,14 +2280,18 @@ begin
   )
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
 
+  -- Whether its request went out is not known: it counts for the parcel's day.
   update bookpost_private.checks c
-  set next_check_at = clock_timestamp(), last_outcome = 'interrupted', last_error = interrupt_lookups.why
+  set next_check_at = greatest(clock_timestamp(), bookpost_private.parcel_may_be_asked_at(c.api_code, n.day, n.day_calls)),
+    last_outcome = 'interrupted', last_error = interrupt_lookups.why, day = n.day, day_calls = n.day_calls
   from unnest(v_leases) l
+  join bookpost_private.checks k on k.parcel_id = l.parcel_id
+  cross join lateral bookpost_private.count_parcel_calls(k.api_code, k.day, k.day_calls, 1) n
   where c.parcel_id = l.parcel_id and c.next_check_at is not null;
 
   insert into bookpost_private.lookups
-    (id, parcel_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
-  select l.lookup_id, l.parcel_id, l.api_code, l.generation, l.is_probe, l.worker_id, l.started_at, clock_timestamp(),
+    (id, parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
+  select l.lookup_id, l.parcel_id, l.batch_id, l.api_code, l.generation, l.is_probe, l.worker_id, l.started_at, clock_timestamp(),
     'interrupted', 'INTERRUPTED', interrupt_lookups.why, 0
   from unnest(v_leases) l;
 
@@ -1885,6 +2303,27 @@ begin
 end;
 $function$;
 grant execute on function bookpost_private.interrupt_lookups(uuid[],text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.is_urgent(head_start interval)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN (head_start >= '12:00:00'::interval);
+grant execute on function bookpost_private.is_urgent(interval) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.last_failed_parcel(api_code text)
+ RETURNS uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT k.parcel_id
+    FROM (bookpost.carrier_circuits c
+      JOIN bookpost_private.lookups k ON ((k.id = c.failed_lookup_ids[cardinality(c.failed_lookup_ids)])))
+   WHERE (c.api_code = last_failed_parcel.api_code)
+  LIMIT 1;
+END;
+grant execute on function bookpost_private.last_failed_parcel(text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.make_partitions(months integer DEFAULT 2)
  RETURNS void
@@ -1928,6 +2367,13 @@ $function$;
 comment on function bookpost_private.make_partitions(integer) is 'Makes the ledgers'' partitions for this month and the next ones. Run daily by the maintain task.';
 grant execute on function bookpost_private.make_partitions(integer) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.milliseconds(length interval)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN (GREATEST((0)::numeric, ceil((EXTRACT(epoch FROM length) * (1000)::numeric))))::integer;
+grant execute on function bookpost_private.milliseconds(interval) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.move_circuit(api_code text, to_state text, reason text, lookup_ids uuid[] DEFAULT '{}'::uuid[], open_for interval DEFAULT NULL::interval, cooldown interval DEFAULT NULL::interval, probe_lookup_id uuid DEFAULT NULL::uuid, probe_for interval DEFAULT NULL::interval, forced_until timestamp with time zone DEFAULT NULL::timestamp with time zone, author text DEFAULT NULL::text)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1961,6 +2407,7 @@ begin
     probe_until = case when to_state = 'half_open' then v_now + probe_for end,
     is_forced = move_circuit.forced_until is not null,
     forced_until = move_circuit.forced_until,
+    released_at = case when to_state = 'closed' and v_from.state <> 'closed' then v_now else c.released_at end,
     changed_at = v_now
   where c.api_code = move_circuit.api_code
   returning c.generation into v_generation;
@@ -1975,24 +2422,131 @@ $function$;
 comment on function bookpost_private.move_circuit(text,text,text,uuid[],interval,interval,uuid,interval,timestamp with time zone,text) is 'The one place that changes a circuit''s state: raises the generation and logs why. Returns the new generation. Does not commit.';
 grant execute on function bookpost_private.move_circuit(text,text,text,uuid[],interval,interval,uuid,interval,timestamp with time zone,text) to bookpost_worker;
 
-CREATE OR REPLACE FUNCTION bookpost_private.next_check_interval(outcome text, status text, unchanged_count integer, failure_count integer)
- RETURNS interval
- LANGUAGE sql
+CREATE OR REPLACE FUNCTION bookpost_private.next_call(allowance bookpost_private.call_allowance, at timestamp with time zone, is_urgent boolean)
+ RETURNS TABLE(call_at timestamp with time zone, retry_at timestamp with time zone, is_paced boolean)
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_call_at timestamptz := greatest(at, allowance.next_release_at);
+  v_spacing interval := allowance.release_spacing;
+  -- Chosen: a permit may lie this far in the future; longer and the job would hold its slot for nothing.
+  v_horizon constant interval := '5 seconds';
+begin
+  for i in 1 .. cardinality(allowance.windows) loop
+    v_call_at := greatest(v_call_at, allowance.next_call_at[i] - allowance.bursts[i]);
+    v_spacing := greatest(v_spacing, allowance.spacings[i]);
+  end loop;
+  is_paced := false;
+  if allowance.day_calls >= bookpost_private.day_allowance(
+    allowance.calls_per_day,
+    extract(epoch from v_call_at - allowance.day_starts_at) / extract(epoch from allowance.day_ends_at - allowance.day_starts_at),
+    is_urgent
+  ) then
+    retry_at := bookpost_private.day_allows_at(
+      allowance.calls_per_day, allowance.day_calls, is_urgent, allowance.day_starts_at, allowance.day_ends_at
+    );
+  elsif allowance.calls_per_day is not null
+    -- At its latest it would be too near to midnight.
+    and v_call_at + coalesce(allowance.use_within, interval '0') > allowance.day_ends_at - bookpost_private.day_margin()
+  then
+    retry_at := allowance.day_ends_at + bookpost_private.day_margin();
+  elsif v_call_at > at + v_horizon or allowance.refused_at is not null then
+    retry_at := coalesce(allowance.refused_at + v_spacing, v_call_at);
+    is_paced := true;
+  else
+    call_at := v_call_at;
+  end if;
+  return next;
+end;
+$function$;
+comment on function bookpost_private.next_call(bookpost_private.call_allowance,timestamp with time zone,boolean) is 'When one more call may go out by all limits together; null where that is more than a few seconds away, and then retry_at. is_paced: for the pace, so that the next to ask gets a later time.';
+grant execute on function bookpost_private.next_call(bookpost_private.call_allowance,timestamp with time zone,boolean) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.next_check_at(api_code text, outcome text, status text, looked_at timestamp with time zone, last_changed_at timestamp with time zone, unchanged_count integer, failure_count integer, estimated_from timestamp without time zone, estimated_until timestamp without time zone, utc_offset interval, jitter double precision DEFAULT random())
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
-BEGIN ATOMIC
- SELECT
-         CASE
-             WHEN (o.retry_after IS NOT NULL) THEN LEAST(o.max_retry_after, (o.retry_after * power((2)::double precision, (LEAST((next_check_interval.failure_count - 1), 20))::double precision)))
-             WHEN (o.outcome = ANY (ARRAY['updated'::text, 'unchanged'::text, 'not_found'::text])) THEN LEAST(p.max_check_interval, (p.check_interval * (GREATEST((1)::numeric, ((next_check_interval.unchanged_count)::numeric / 12.0)))::double precision))
-             ELSE '00:00:00'::interval
-         END AS "case"
-    FROM (bookpost_private.lookup_outcomes o
-      CROSS JOIN bookpost_private.polling_policies p)
-   WHERE ((o.outcome = next_check_interval.outcome) AND (p.status = next_check_interval.status));
-END;
-comment on function bookpost_private.next_check_interval(text,text,integer,integer) is 'How long until the next look, before jitter: by the outcome''s back-off, else by the status''s policy; 0 where only the API''s own gate counts.';
-grant execute on function bookpost_private.next_check_interval(text,text,integer,integer) to bookpost_worker;
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+declare
+  v_part double precision := least(greatest(jitter, 0), 1);
+  v_around double precision := 0.9 + 0.2 * v_part;
+  v_outcome bookpost_private.lookup_outcomes;
+  v_policy bookpost_private.polling_policies;
+  v_lengthening double precision;
+  v_local_now timestamp;
+  v_wait_by_hours interval;
+begin
+  select * into v_outcome from bookpost_private.lookup_outcomes o where o.outcome = next_check_at.outcome;
+  if v_outcome.retry_after is not null then
+    return looked_at + v_around * least(
+      v_outcome.max_retry_after, v_outcome.retry_after * power(2, least(greatest(failure_count, 1) - 1, 20))
+    );
+  end if;
+  if v_outcome.circuit_effect <> 'success' then
+    return looked_at;
+  end if;
+
+  select * into v_policy from bookpost_private.polling_policies p
+  where p.status = next_check_at.status and p.api_code = next_check_at.api_code;
+  if not found then
+    select * into v_policy from bookpost_private.polling_policies p
+    where p.status = next_check_at.status and p.api_code is null;
+  end if;
+  if not found then
+    -- A test holds that every status has a row, so this is for the hour after someone deleted one.
+    return looked_at + interval '1 day' * v_around;
+  end if;
+
+  v_local_now := looked_at at time zone 'UTC' + utc_offset;
+  if v_local_now is null then
+    select looked_at at time zone k.time_zone into v_local_now
+    from bookpost_private.polling_clocks k where k.api_code = next_check_at.api_code;
+  end if;
+
+  if last_changed_at < looked_at - v_policy.silent_after
+    and (estimated_until is null or v_local_now is null or estimated_until::date < v_local_now::date)
+  then
+    return looked_at + v_policy.max_check_interval * v_around;
+  end if;
+
+  -- A hundred thousand answers without news are far beyond every cap; billions would overflow the interval.
+  v_lengthening := 1 + v_policy.lengthen_by * least(greatest(unchanged_count, 0), 100000);
+  if v_local_now is null then
+    return looked_at + v_around * least(v_policy.max_check_interval, v_policy.clockless_interval * v_lengthening);
+  end if;
+
+  select min(
+    case
+      when d.day + h.local_from <= v_local_now then w.wait * v_around
+      -- Hours still to come: spread over their first interval, or a whole country would be due when they begin.
+      else greatest(d.day + h.local_from - v_local_now + w.wait * v_part, w.wait * v_around)
+    end
+  ) into v_wait_by_hours
+  from (values (v_local_now::date), (v_local_now::date + 1)) d (day)
+  join bookpost_private.polling_hours h on h.policy_id = v_policy.id
+    and h.day in ('any', case
+      when d.day < estimated_from::date then 'ahead'
+      when d.day <= estimated_until::date then 'estimated'
+      else 'other'
+    end)
+    and extract(isodow from d.day) between h.weekday_from and h.weekday_until
+    and d.day + h.local_until > v_local_now
+  cross join lateral (
+    select least(v_policy.max_check_interval, h.check_interval * v_lengthening) as wait
+  ) w;
+
+  return looked_at + least(
+    least(v_policy.max_check_interval, v_policy.check_interval * v_lengthening) * v_around,
+    v_wait_by_hours
+  );
+end;
+$function$;
+comment on function bookpost_private.next_check_at(text,text,text,timestamp with time zone,timestamp with time zone,integer,integer,timestamp without time zone,timestamp without time zone,interval,double precision) is 'When to look at a parcel again, after a look at looked_at that ended in outcome and left it in status. By the outcome''s back-off where it has one; else by the policy of the status for this API, its hours and the estimate (wall clock at the destination); looked_at itself where only the API''s own gate counts. utc_offset: of the newest scan, null where unknown. jitter: 0 to 1, the answer lies a tenth either way. Never null, never before looked_at. The API''s own limits are applied by the caller.';
+grant execute on function bookpost_private.next_check_at(text,text,text,timestamp with time zone,timestamp with time zone,integer,integer,timestamp without time zone,timestamp without time zone,interval,double precision) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.notify_owners(parcel_ids uuid[])
  RETURNS void
@@ -2015,6 +2569,82 @@ BEGIN ATOMIC
 END;
 comment on function bookpost_private.notify_owners(uuid[]) is 'Writes the notifications of the present status of some parcels, one per owner and book. Does not commit.';
 grant execute on function bookpost_private.notify_owners(uuid[]) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.parcel_may_be_asked_at(api_code text, counted_day date, counted_calls integer)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT (d.ends_at + bookpost_private.day_margin())
+    FROM (bookpost.carrier_apis a
+      CROSS JOIN LATERAL bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d(day, starts_at, ends_at))
+   WHERE ((a.code = parcel_may_be_asked_at.api_code) AND (d.day = parcel_may_be_asked_at.counted_day) AND (parcel_may_be_asked_at.counted_calls >= a.calls_per_parcel_per_day));
+END;
+comment on function bookpost_private.parcel_may_be_asked_at(text,date,integer) is 'When the API''s next day begins, for a parcel whose calls of this day are spent; null: they are not, or are not limited.';
+grant execute on function bookpost_private.parcel_may_be_asked_at(text,date,integer) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.pay_call(lookup_id uuid, kind text)
+ RETURNS TABLE(refusal text, retry_at timestamp with time zone, wait_ms integer, use_within_ms integer)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_lease bookpost_private.leases;
+  v_check bookpost_private.checks;
+  v_api bookpost.carrier_apis;
+  v_allowance bookpost_private.call_allowance;
+  v_day record;
+  v_call record;
+  v_now timestamptz;
+begin
+  -- The lease before the budget. A second caller waits for the first; there is none but the lookup itself, and whoever
+  -- takes the lease away.
+  select l.* into v_lease from bookpost_private.leases l where l.lookup_id = pay_call.lookup_id for no key update;
+  if not found then
+    refusal := 'gone';
+    return next;
+    return;
+  end if;
+  -- Rivals for the budget wait here for our commit, and then count with it.
+  perform 1 from bookpost_private.budgets b where b.api_code = v_lease.api_code for no key update;
+  v_now := clock_timestamp();
+  select * into strict v_api from bookpost.carrier_apis a where a.code = v_lease.api_code;
+  select c.refusal, c.retry_at into refusal, retry_at
+  from bookpost_private.confirm_lookups(array[pay_call.lookup_id]) c;
+  if refusal is null and pay_call.kind = 'lookup' then
+    -- Read, not locked: what is counted for the parcel is written by who holds the lease.
+    select k.* into v_check from bookpost_private.checks k where k.parcel_id = v_lease.parcel_id;
+    select d.* into strict v_day from bookpost_private.day_of(v_now, v_api.day_time_zone) d;
+    -- The one that the permit paid for is not written down yet.
+    if (case when v_check.day = v_day.day then v_check.day_calls else 0 end) + 1 >= v_api.calls_per_parcel_per_day then
+      refusal := 'no_budget';
+      retry_at := v_day.ends_at + bookpost_private.day_margin();
+    end if;
+  end if;
+  if refusal is null then
+    v_allowance := bookpost_private.read_allowance(v_lease.api_code, v_now);
+    -- What has begun is finished: it may use what is kept in hand.
+    select * into strict v_call from bookpost_private.next_call(v_allowance, v_now, true);
+    if v_call.call_at is null then
+      refusal := 'no_budget';
+      retry_at := v_call.retry_at;
+    else
+      v_allowance := bookpost_private.spend_call(v_allowance, v_call.call_at);
+      perform bookpost_private.write_allowance(v_allowance);
+      update bookpost_private.leases l set
+        calls = l.calls + 1,
+        lease_until = greatest(l.lease_until, v_call.call_at + v_api.lease_duration)
+      where l.lookup_id = pay_call.lookup_id;
+      wait_ms := bookpost_private.milliseconds(v_call.call_at - v_now);
+      use_within_ms := bookpost_private.milliseconds(coalesce(v_allowance.use_within, v_api.lease_duration / 2));
+    end if;
+  end if;
+  return next;
+end;
+$function$;
+comment on function bookpost_private.pay_call(uuid,text) is 'Pays for one more request of a lookup under way (kind: lookup, token, register): when to send it and within how long; or a refusal (gone, no_budget, or what holds the API back) and until when. Does not commit; commit before sending it.';
+grant execute on function bookpost_private.pay_call(uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.protect_table(target regclass)
  RETURNS void
@@ -2076,6 +2706,42 @@ begin
 end;
 $function$;
 grant execute on function bookpost_private.queued_lookups() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.read_allowance(api_code text, at timestamp with time zone)
+ RETURNS bookpost_private.call_allowance
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT ROW(a.code, w.windows, w.next_call_at, w.spacings, w.bursts, LEAST((w.slack * (0.8)::double precision),
+         CASE
+             WHEN (a.calls_per_day IS NOT NULL) THEN '00:00:03'::interval
+             ELSE NULL::interval
+         END),
+         CASE
+             WHEN ((c.state = 'closed'::text) AND (c.released_at > (read_allowance.at - a.release_duration))) THEN ( SELECT g.release_spacing
+                FROM bookpost_private.gate(a.code) g(allowance, urgent_allowance, reason, until, spacing, release_spacing, next_call_at, pace, batch_size))
+             ELSE '00:00:00'::interval
+         END, b.next_release_at, a.calls_per_day, d.day,
+         CASE
+             WHEN (b.day = d.day) THEN b.day_calls
+             ELSE 0
+         END, d.starts_at, d.ends_at, NULL::timestamp with time zone)::bookpost_private.call_allowance AS "row"
+    FROM ((((bookpost.carrier_apis a
+      JOIN bookpost_private.budgets b ON ((b.api_code = a.code)))
+      JOIN bookpost.carrier_circuits c ON ((c.api_code = a.code)))
+      CROSS JOIN LATERAL bookpost_private.day_of(read_allowance.at, a.day_time_zone) d(day, starts_at, ends_at))
+      CROSS JOIN LATERAL ( SELECT COALESCE(array_agg(v.call_window ORDER BY v.call_window), '{}'::interval[]) AS windows,
+             COALESCE(array_agg(v.next_call_at ORDER BY v.call_window), '{}'::timestamp with time zone[]) AS next_call_at,
+             COALESCE(array_agg(bookpost_private.call_spacing(v.call_window, m.calls) ORDER BY v.call_window), '{}'::interval[]) AS spacings,
+             COALESCE(array_agg(bookpost_private.call_burst(v.call_window) ORDER BY v.call_window), '{}'::interval[]) AS bursts,
+             min(bookpost_private.call_slack(v.call_window)) AS slack
+            FROM (bookpost_private.call_windows v
+              JOIN bookpost.carrier_limits m ON (((m.api_code = v.api_code) AND (m.call_window = v.call_window))))
+           WHERE (v.api_code = a.code)) w)
+   WHERE (a.code = read_allowance.api_code);
+END;
+grant execute on function bookpost_private.read_allowance(text,timestamp with time zone) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.record_lookups(reports jsonb, worker_id text)
  RETURNS TABLE(lookup_id uuid, parcel_id uuid, outcome text, status text, previous_status text)
@@ -2140,7 +2806,9 @@ begin
   select array_agg(
     jsonb_populate_record(
       -- The lease over the report: which parcel it is about is not the sender's to say.
-      jsonb_populate_record(jsonb_populate_record(null::bookpost_private.lookup_report, r.report), to_jsonb(l)),
+      jsonb_populate_record(
+        jsonb_populate_record(null::bookpost_private.lookup_report, r.report), to_jsonb(l) - 'calls' || jsonb_build_object('paid_calls', l.calls)
+      ),
       jsonb_build_object('outcome', case
         when r.report ->> 'outcome' <> 'found' then r.report ->> 'outcome'
         when r.report ->> 'digest' = c.digest then 'unchanged'
@@ -2230,50 +2898,76 @@ begin
     last_outcome = n.outcome,
     last_error = n.error,
     last_answered_at = case when n.effect = 'success' then v_now else c.last_answered_at end,
-    last_changed_at = case when n.outcome = 'updated' then v_now else c.last_changed_at end,
+    last_changed_at = n.last_changed_at,
     digest = case when n.outcome = 'updated' then n.digest else c.digest end,
     unchanged_count = n.unchanged_count,
     failure_count = n.failure_count,
-    next_check_at = v_now + greatest(
-      -- A tenth either way, so that parcels that began together do not stay together.
-      n.wait * (0.9 + random() * 0.2),
-      case when n.outcome <> 'local' and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
-      case when n.effect = 'failure' then n.retry_after end
+    utc_offset = n.utc_offset,
+    day = n.day,
+    day_calls = n.day_calls,
+    head_start = bookpost_private.head_start(
+      n.status, v_now, n.estimated_from, n.estimated_until, n.utc_offset, n.declared_value
+    ),
+    next_check_at = greatest(
+      case when n.is_api_wide then v_now else bookpost_private.next_check_at(
+        n.api_code, n.outcome, n.status, v_now, n.last_changed_at, n.unchanged_count, n.failure_count,
+        n.estimated_from, n.estimated_until, n.utc_offset
+      ) end,
+      case when n.outcome <> 'local' and n.is_api_wide is not true then v_now + n.min_check_interval end,
+      case when n.effect = 'failure' then v_now + n.retry_after end,
+      case when n.calls_per_parcel_per_day is not null then bookpost_private.parcel_may_be_asked_at(n.api_code, n.day, n.day_calls) end
     ),
     -- An end that could be recorded proves that it moves again.
     pause_reason = null
   from (
-    select q.*,
+    select w.parcel_id, w.api_code, w.outcome, w.digest, w.is_api_wide, bookpost_private.retry_after(w.retry_after_ms) as retry_after,
+      p.status, p.estimated_from, p.estimated_until, o.circuit_effect as effect, a.min_check_interval, a.calls_per_parcel_per_day,
+      left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
+      case when w.outcome = 'updated' then v_now else k.last_changed_at end as last_changed_at,
+      case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
       case
-        when q.is_api_wide then interval '0'
-        else bookpost_private.next_check_interval(q.outcome, q.status, q.unchanged_count, q.failure_count)
-      end as wait
-    from (
-      select w.parcel_id, w.outcome, w.digest, w.is_api_wide, bookpost_private.retry_after(w.retry_after_ms) as retry_after, p.status, o.circuit_effect as effect,
-        a.min_check_interval,
-        left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
-        case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
-        case
-          when o.circuit_effect = 'success' then 0
-          when o.retry_after is null then k.failure_count
-          else k.failure_count + 1
-        end as failure_count
-      from unnest(v_work) w
-      join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
-      join bookpost.carrier_apis a on a.code = w.api_code
-      join bookpost.parcels p on p.id = w.parcel_id
-      join bookpost_private.checks k on k.parcel_id = w.parcel_id
-    ) q
+        when o.circuit_effect = 'success' then 0
+        when o.retry_after is null then k.failure_count
+        else k.failure_count + 1
+      end as failure_count,
+      coalesce(z.utc_offset, k.utc_offset) as utc_offset,
+      coalesce(q.day, k.day) as day,
+      coalesce(q.day_calls, k.day_calls) as day_calls,
+      v.declared_value
+    from unnest(v_work) w
+    join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
+    join bookpost.carrier_apis a on a.code = w.api_code
+    join bookpost.parcels p on p.id = w.parcel_id
+    join bookpost_private.checks k on k.parcel_id = w.parcel_id
+    -- Only a new answer can move it.
+    left join lateral (
+      select e.local_time - (e.occurred_at at time zone 'UTC') as utc_offset
+      from bookpost.tracking_events e
+      where w.outcome = 'updated' and e.parcel_id = w.parcel_id
+        and e.occurred_at is not null and e.local_time is not null and not e.is_date_only
+      order by e.sort_at desc, e.sort_rank desc, e.identity desc
+      limit 1
+    ) z on true
+    -- Where each parcel's calls are limited. A batch's request is told with one of its lookups and asked about all.
+    left join lateral bookpost_private.count_parcel_calls(w.api_code, k.day, k.day_calls, case
+        when w.outcome = 'local' and w.calls = '[]' then 0
+        else greatest(1, (select count(*) from jsonb_to_recordset(w.calls) n (kind text) where n.kind = 'lookup'))
+      end::integer) q on a.calls_per_parcel_per_day is not null
+    left join lateral (
+      select sum(bookpost_private.comparable_value(b.declared_value, b.declared_currency)) as declared_value
+      from bookpost.parcel_books pb join bookpost.books b on b.id = pb.book_id
+      where pb.parcel_id = w.parcel_id and pb.stopped_at is null
+    ) v on true
   ) n
   where c.parcel_id = n.parcel_id;
 
   -- Whatever the outcome: a carrier may have forgotten a parcel that was delivered long ago.
   perform bookpost_private.close_finished_parcels(array(select w.parcel_id from unnest(v_work) w));
 
-  -- 6. Budgets, only where there is something to write: calls beyond the one the permit paid for, or none at all; waiting; parking.
+  -- 6. Budgets, only where there is something to write: calls that were paid for and not made, or the other way round; waiting; parking.
   for v_api in
     select w.api_code, a.day_time_zone,
-      sum(jsonb_array_length(w.calls)) - count(distinct w.batch_id) as extra_calls,
+      sum(jsonb_array_length(w.calls)) - sum(w.paid_calls) as extra_calls,
       max(case
         when w.outcome = 'rate_limited' then
           -- 1 minute where the carrier named no time (chosen).
@@ -2308,27 +3002,10 @@ begin
     where b.api_code = v_api.api_code;
   end loop;
 
-  -- 7. Circuits.
-  for v_api in
-    select w.api_code, array_agg(w.lookup_id order by w.place) as ids, array_agg(w.generation order by w.place) as generations,
-      array_agg(o.circuit_effect order by w.place) as effects,
-      array_agg(coalesce(w.error_code, w.outcome) order by w.place) as reasons
-    from unnest(v_work) with ordinality w (
-      lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
-      is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
-      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, place
-    )
-    join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
-    group by w.api_code
-    order by w.api_code
-  loop
-    perform bookpost_private.report_to_circuit(v_api.api_code, v_api.ids, v_api.generations, v_api.effects, v_api.reasons);
-  end loop;
-
-  -- 8. The ledger and the evidence.
+  -- 7. The ledger and the evidence.
   insert into bookpost_private.lookups
-    (id, parcel_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
-  select w.lookup_id, w.parcel_id, w.api_code, w.generation, w.is_probe, w.worker_id, w.started_at, v_now,
+    (id, parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
+  select w.lookup_id, w.parcel_id, w.batch_id, w.api_code, w.generation, w.is_probe, w.worker_id, w.started_at, v_now,
     w.outcome, w.error_code, left(w.error_message, 500), jsonb_array_length(w.calls)
   from unnest(v_work) w;
 
@@ -2342,6 +3019,23 @@ begin
   select w.lookup_id, w.parcel_id, w.api_code, v_now, w.digest, w.body
   from unnest(v_work) w
   where w.body is not null and w.outcome in ('updated', 'malformed', 'rejected');
+
+  -- 8. Circuits: after the ledger, which knows the parcels and the requests of failures.
+  for v_api in
+    select w.api_code, array_agg(w.lookup_id order by w.place) as ids, array_agg(w.generation order by w.place) as generations,
+      array_agg(o.circuit_effect order by w.place) as effects,
+      array_agg(coalesce(w.error_code, w.outcome) order by w.place) as reasons
+    from unnest(v_work) with ordinality w (
+      lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
+      is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
+      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, paid_calls, place
+    )
+    join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
+    group by w.api_code
+    order by w.api_code
+  loop
+    perform bookpost_private.report_to_circuit(v_api.api_code, v_api.ids, v_api.generations, v_api.effects, v_api.reasons);
+  end loop;
 
   return query
   select w.lookup_id, w.parcel_id, w.outcome, p.status, v_previous ->> (w.parcel_id::text)
@@ -2374,7 +3068,7 @@ begin
 
   for v_lease in
     -- Not where requests are shared: another lookup of the batch may have sent it.
-    select l.api_code, (l.started_at at time zone a.day_time_zone)::date as day, count(*) as released
+    select l.api_code, (l.call_at at time zone a.day_time_zone)::date as day, sum(l.calls) as released
     from unnest(v_leases) l join bookpost.carrier_apis a on a.code = l.api_code and a.batch_size = 1
     group by 1, 2 order by 1, 2
   loop
@@ -2410,6 +3104,14 @@ end;
 $function$;
 grant execute on function bookpost_private.release_probe(text,uuid,text) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.released_share(since interval, release_duration interval, ahead interval)
+ RETURNS double precision
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN CASE WHEN (since >= release_duration) THEN (1)::numeric ELSE ((power(LEAST(EXTRACT(epoch FROM (since + ahead)), EXTRACT(epoch FROM release_duration)), (2)::numeric) - power(EXTRACT(epoch FROM since), (2)::numeric)) / (power(EXTRACT(epoch FROM release_duration), (2)::numeric) - power(EXTRACT(epoch FROM since), (2)::numeric))) END;
+comment on function bookpost_private.released_share(interval,interval,interval) is 'Of the parcels due now, which part may go out in the stretch of time ahead, so that all have gone by the end of release_duration, slowly at first.';
+grant execute on function bookpost_private.released_share(interval,interval,interval) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.report_to_circuit(api_code text, lookup_ids uuid[], generations integer[], effects text[], reasons text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -2418,7 +3120,11 @@ AS $function$
 declare
   v_circuit bookpost.carrier_circuits;
   v_api bookpost.carrier_apis;
+  v_parcels uuid[];
+  v_batches uuid[];
   v_failed uuid[];
+  v_failed_parcels uuid[];
+  v_failed_batches uuid[];
   v_count integer;
 begin
   -- On the happy path the row is read and not locked: success on a closed circuit without failures changes nothing.
@@ -2432,6 +3138,14 @@ begin
   select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = report_to_circuit.api_code for no key update;
   v_count := v_circuit.consecutive_failures;
   v_failed := v_circuit.failed_lookup_ids;
+  -- Which parcel each was about and which request it shared, the ledger knows.
+  select array_agg(k.parcel_id order by i.place), array_agg(k.batch_id order by i.place) into v_parcels, v_batches
+  from unnest(report_to_circuit.lookup_ids) with ordinality i (id, place)
+  left join bookpost_private.lookups k on k.id = i.id;
+  select coalesce(array_agg(k.parcel_id order by i.place), '{}'), coalesce(array_agg(k.batch_id order by i.place), '{}')
+  into v_failed_parcels, v_failed_batches
+  from unnest(v_failed) with ordinality i (id, place)
+  left join bookpost_private.lookups k on k.id = i.id;
 
   for i in 1 .. coalesce(array_length(lookup_ids, 1), 0) loop
     -- A report from before the last move says nothing of the present.
@@ -2444,12 +3158,20 @@ begin
             perform bookpost_private.move_circuit(api_code, 'closed', 'the probe was answered', array[lookup_ids[i]]);
             v_count := 0;
             v_failed := '{}';
+            v_failed_parcels := '{}';
+            v_failed_batches := '{}';
           when 'failure' then
             perform bookpost_private.move_circuit(
               api_code, 'open', 'the probe failed: ' || reasons[i], array[lookup_ids[i]],
               open_for => least(v_circuit.cooldown * 2, v_api.max_cooldown),
               cooldown => least(v_circuit.cooldown * 2, v_api.max_cooldown)
             );
+            -- The parcel that failed last: the next probe had better be another.
+            update bookpost.carrier_circuits c set
+              consecutive_failures = v_count + 1,
+              failed_lookup_ids = (v_failed || lookup_ids[i])[greatest(1, cardinality(v_failed) - 18):]
+            where c.api_code = report_to_circuit.api_code;
+            v_count := v_count + 1;
           else
             perform bookpost_private.release_probe(api_code, lookup_ids[i], 'the probe told nothing: ' || reasons[i]);
         end case;
@@ -2459,10 +3181,31 @@ begin
       if effects[i] = 'success' then
         v_count := 0;
         v_failed := '{}';
+        v_failed_parcels := '{}';
+        v_failed_batches := '{}';
       elsif effects[i] = 'failure' then
-        v_count := v_count + 1;
-        v_failed := (v_failed || lookup_ids[i])[greatest(1, cardinality(v_failed) - 18):];
-        if v_count >= v_api.failure_threshold then
+        -- A request that asked about many parcels is one failure, however many of them it failed. Two of its lookups
+        -- are kept: enough to tell that more than one parcel was hit.
+        if v_batches[i] is distinct from v_failed_batches[cardinality(v_failed_batches)] then
+          v_count := v_count + 1;
+        end if;
+        if cardinality(array_positions(v_failed_batches, v_batches[i])) < 2 then
+          v_failed := (v_failed || lookup_ids[i])[greatest(1, cardinality(v_failed) - 18):];
+          v_failed_parcels := (v_failed_parcels || v_parcels[i])[greatest(1, cardinality(v_failed_parcels) - 18):];
+          v_failed_batches := (v_failed_batches || v_batches[i])[greatest(1, cardinality(v_failed_batches) - 18):];
+        end if;
+        if v_count >= v_api.failure_threshold
+          and (
+            -- One parcel that the carrier cannot bear must not shut it for all others: a second one has to fail too,
+            -- unless there is no second one, or one failure is said to be enough.
+            (select count(distinct f.parcel_id) from unnest(v_failed_parcels) f (parcel_id)) >= least(2, v_api.failure_threshold)
+            or (
+              select count(*) from (
+                select from bookpost_private.checks k where k.api_code = report_to_circuit.api_code and k.next_check_at is not null limit 2
+              ) live
+            ) < 2
+          )
+        then
           update bookpost.carrier_circuits c set consecutive_failures = v_count, failed_lookup_ids = v_failed
           where c.api_code = report_to_circuit.api_code;
           perform bookpost_private.move_circuit(
@@ -2483,7 +3226,7 @@ begin
   end if;
 end;
 $function$;
-comment on function bookpost_private.report_to_circuit(text,uuid[],integer[],text[],text[]) is 'Counts successes and failures (effects: success, failure, none) in finishing order and opens or closes the circuit. Reports of an older generation are ignored. Does not commit.';
+comment on function bookpost_private.report_to_circuit(text,uuid[],integer[],text[],text[]) is 'Counts successes and failures (effects: success, failure, none) in finishing order and opens or closes the circuit: open after failure_threshold failed requests in a row that hit at least two parcels (one, where no other is live). Reports of an older generation are ignored. The lookups must be in the ledger. Does not commit.';
 grant execute on function bookpost_private.report_to_circuit(text,uuid[],integer[],text[],text[]) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.retry_after(milliseconds double precision)
@@ -2492,6 +3235,25 @@ CREATE OR REPLACE FUNCTION bookpost_private.retry_after(milliseconds double prec
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN make_interval(secs => (GREATEST((1000)::double precision, LEAST(milliseconds, (86400000)::double precision)) / (1000.0)::double precision));
 grant execute on function bookpost_private.retry_after(double precision) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.spend_call(allowance bookpost_private.call_allowance, call_at timestamp with time zone)
+ RETURNS bookpost_private.call_allowance
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  for i in 1 .. cardinality(allowance.windows) loop
+    allowance.next_call_at[i] := greatest(allowance.next_call_at[i], call_at) + allowance.spacings[i];
+  end loop;
+  if allowance.release_spacing > '0' then
+    allowance.next_release_at := call_at + allowance.release_spacing;
+  end if;
+  allowance.day_calls := allowance.day_calls + 1;
+  return allowance;
+end;
+$function$;
+grant execute on function bookpost_private.spend_call(bookpost_private.call_allowance,timestamp with time zone) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.sweep(is_thorough boolean DEFAULT false)
  RETURNS integer
@@ -2578,6 +3340,19 @@ end;
 $function$;
 grant execute on function bookpost_private.tg_carrier_apis__insert_companions() to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.tg_carrier_limits__insert_window()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  insert into bookpost_private.call_windows (api_code, call_window) values (NEW.api_code, NEW.call_window);
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_carrier_limits__insert_window() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.tg_carriers__move_checks()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2628,3 +3403,17 @@ AS $function$
 $function$;
 comment on function bookpost_private.wake_dispatch() is 'Asks for a dispatch now instead of at the next minute. Does not commit.';
 grant execute on function bookpost_private.wake_dispatch() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.write_allowance(allowance bookpost_private.call_allowance)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE bookpost_private.call_windows w SET next_call_at = n.next_call_at
+    FROM UNNEST((write_allowance.allowance).windows, (write_allowance.allowance).next_call_at) n(call_window, next_call_at)
+   WHERE ((w.api_code = (write_allowance.allowance).api_code) AND (w.call_window = n.call_window));
+ UPDATE bookpost_private.budgets b SET day = (write_allowance.allowance).day, day_calls = (write_allowance.allowance).day_calls, next_release_at = (write_allowance.allowance).next_release_at
+   WHERE (b.api_code = (write_allowance.allowance).api_code);
+END;
+comment on function bookpost_private.write_allowance(bookpost_private.call_allowance) is 'Writes back what read_allowance has read and calls have been spent from. The caller has held the budget''s row locked since before it read. Does not commit.';
+grant execute on function bookpost_private.write_allowance(bookpost_private.call_allowance) to bookpost_worker;

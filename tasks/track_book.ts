@@ -23,10 +23,10 @@ const task: Task = async (payload, helpers) => {
       helpers.logger.warn(`parcel ${parcelId}: the answer came too late and changed nothing`);
       return;
     case "refused": {
-      const waitMs = end.retryAt === null ? Infinity : end.retryAt.getTime() - Date.now();
-      const isShort = waitMs <= LONGEST_SNOOZE_MS;
-      if ((end.reason === "no_budget" || end.reason === "late") && isShort)
-        await runtime.snooze(helpers.job, end.retryAt ?? new Date());
+      const { reason, retryInMs } = end;
+      const isKept = reason === "no_budget" || reason === "stopping";
+      if (isKept && retryInMs !== null && retryInMs <= LONGEST_SNOOZE_MS)
+        await runtime.snooze(helpers.job, retryInMs);
       return;
     }
     default:

@@ -1,5 +1,5 @@
 --! Previous: sha1:0c26fd680ff15e117c7c8d852619337ae7da4ce4
---! Hash: sha1:0c7e20750770d988dfa15a8dc240abb63ab8490e
+--! Hash: sha1:01262febd413c21701e6d11da44d68638d95de0b
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.
@@ -32,23 +32,22 @@ create table bookpost.carrier_apis (
   name text not null,
   batch_size integer not null default 1,
   calls_in_flight integer not null default 10,
-  calls_per_window integer,
-  call_window interval,
   calls_per_day integer,
+  calls_per_parcel_per_day integer,
   day_time_zone text not null default 'UTC',
   min_check_interval interval not null default '1 minute',
   failure_threshold integer not null default 3,
   cooldown interval not null default '30 minutes',
   max_cooldown interval not null default '4 hours',
+  release_duration interval not null default '10 minutes',
   lease_duration interval not null default '100 seconds',
   constraint carrier_apis_code_is_lower_snake check (code collate "C" ~ '^[a-z][a-z0-9_]{1,30}$'),
   constraint carrier_apis_limits_are_positive check (
-    batch_size between 1 and 100 and calls_in_flight > 0 and calls_per_window > 0 and call_window > '0' and calls_per_day > 0 and failure_threshold > 0
+    batch_size between 1 and 100 and calls_in_flight > 0 and calls_per_day > 0 and calls_per_parcel_per_day > 0 and failure_threshold > 0
   ),
-  constraint carrier_apis_rate_has_count_and_window check ((calls_per_window is null) = (call_window is null)),
   constraint carrier_apis_day_time_zone_is_known check ((timestamptz '2000-01-01 00:00Z' at time zone day_time_zone) is not null),
   constraint carrier_apis_intervals_are_positive check (
-    min_check_interval >= '0' and cooldown > '0' and max_cooldown >= cooldown and lease_duration > '0'
+    min_check_interval >= '0' and cooldown > '0' and max_cooldown >= cooldown and release_duration >= '0' and lease_duration > '0'
   )
 );
 
@@ -57,46 +56,74 @@ comment on table bookpost.carrier_apis is
 comment on column bookpost.carrier_apis.code is 'The adapter''s name, and the prefix of its environment variables.';
 comment on column bookpost.carrier_apis.name is 'In the words of its owner.';
 comment on column bookpost.carrier_apis.batch_size is 'How many numbers one request may ask about; the adapter''s own number.';
-comment on column bookpost.carrier_apis.call_window is 'The length of time that calls_per_window counts in.';
 comment on column bookpost.carrier_apis.day_time_zone is 'IANA name: where the API''s day begins.';
 comment on column bookpost.carrier_apis.max_cooldown is 'The longest a circuit stays open, however often its probe fails.';
 comment on column bookpost.carrier_apis.calls_in_flight is 'Requests under way at once, over all processes. 10 unless the carrier says less.';
-comment on column bookpost.carrier_apis.calls_per_window is 'At most this many requests in any call_window; null: not limited.';
-comment on column bookpost.carrier_apis.calls_per_day is 'At most this many requests a day; null: not limited. The day begins at midnight in day_time_zone.';
+comment on column bookpost.carrier_apis.calls_per_day is
+  'At most this many requests a day, tokens included; null: not limited. The day begins at midnight in day_time_zone. Spent evenly over the day.';
+comment on column bookpost.carrier_apis.calls_per_parcel_per_day is 'At most this many requests about one parcel a day; null: not limited.';
+comment on column bookpost.carrier_apis.release_duration is
+  'After an outage: how long it takes until as much goes out as may. Chosen 10 minutes; half of what is due goes in the last 3.';
 comment on column bookpost.carrier_apis.min_check_interval is 'A parcel is not looked up again sooner than this, whoever asks.';
 comment on column bookpost.carrier_apis.failure_threshold is 'So many failures in a row open the circuit.';
 comment on column bookpost.carrier_apis.cooldown is 'How long an opened circuit stays open before one probe is let through; doubled by each failed probe up to max_cooldown.';
 comment on column bookpost.carrier_apis.lease_duration is 'A lookup that has not reported by then is given up as interrupted. Longer than the four requests of 20 seconds that a lookup may take.';
 
-insert into bookpost.carrier_apis (code, name, batch_size, calls_per_window, call_window, calls_per_day, day_time_zone, min_check_interval) values
-  -- UPS publishes no limits; it answers 429 when it has had enough.
-  ('ups', 'UPS Tracking', 1, null, null, null, 'UTC', '1 minute'),
-  -- DHL, Shipment Tracking Unified, first plan: 250 calls a day (reset 24:00 GMT), one every 5 seconds,
-  -- 10 a day for each shipment, hence 24 h / 10.
-  ('dhl', 'DHL Shipment Tracking', 1, 1, '5 seconds', 250, 'UTC', '2 hours 24 minutes'),
-  -- USPS: 60 calls an hour for each app unless more was granted; token calls count.
-  ('usps', 'USPS Tracking', 1, 60, '1 hour', null, 'UTC', '30 minutes'),
-  -- FedEx: 1,400 in 10 seconds for each project, 100,000 a day for the Track group, counted from 00:00 GMT.
-  ('fedex', 'FedEx Track', 30, 1400, '10 seconds', 100000, 'UTC', '1 minute'),
-  -- Royal Mail: 50 a day on the assessment plan; the clock of its day is not published, London's is assumed.
-  ('royal_mail', 'Royal Mail Tracking', 1, null, null, 50, 'Europe/London', '1 hour'),
-  -- Canada Post throttles and does not publish how.
-  ('canada_post', 'Canada Post Tracking', 1, null, null, null, 'UTC', '1 minute'),
+insert into bookpost.carrier_apis (code, name, batch_size, calls_per_day, calls_per_parcel_per_day, day_time_zone, min_check_interval) values
+  ('ups', 'UPS Tracking', 1, null, null, 'UTC', '1 minute'),
+  -- First plan: 250 calls a day (reset 24:00 GMT), 10 a day for each shipment.
+  ('dhl', 'DHL Shipment Tracking', 1, 250, 10, 'UTC', '10 minutes'),
+  ('usps', 'USPS Tracking', 1, null, null, 'UTC', '10 minutes'),
+  -- 100,000 a day for the Track group, counted from 00:00 GMT.
+  ('fedex', 'FedEx Track', 30, 100000, null, 'UTC', '1 minute'),
+  -- 50 a day on the assessment plan; the clock of its day is not published, London's is assumed.
+  ('royal_mail', 'Royal Mail Tracking', 1, 50, null, 'Europe/London', '10 minutes'),
+  ('canada_post', 'Canada Post Tracking', 1, null, null, 'UTC', '1 minute'),
+  ('la_poste', 'La Poste Suivi', 1, null, null, 'UTC', '1 minute'),
+  ('australia_post', 'Australia Post Tracking', 10, null, null, 'UTC', '1 minute'),
+  ('postnl', 'PostNL Shipment Status', 1, null, null, 'UTC', '5 minutes'),
+  ('pitney_bowes', 'Pitney Bowes Shipping', 1, null, null, 'UTC', '5 minutes'),
+  ('easypost', 'EasyPost Trackers', 1, null, null, 'UTC', '5 minutes'),
+  ('shippo', 'Shippo Tracking', 1, null, null, 'UTC', '5 minutes'),
+  ('aftership', 'AfterShip Tracking', 1, null, null, 'UTC', '5 minutes'),
+  ('seventeen_track', '17TRACK', 40, null, null, 'UTC', '5 minutes');
+
+create table bookpost.carrier_limits (
+  api_code text not null references bookpost.carrier_apis on update cascade on delete cascade,
+  call_window interval not null,
+  calls integer not null,
+  primary key (api_code, call_window),
+  constraint carrier_limits_are_positive check (calls > 0 and call_window > '0'),
+  constraint carrier_limits_window_is_a_week_at_most check (call_window <= '7 days')
+);
+
+comment on table bookpost.carrier_limits is
+  'How many requests an API may get in any stretch of time of a given length, tokens included. One row per length; none: not limited.';
+comment on column bookpost.carrier_limits.call_window is 'The length of time that calls counts in, wherever it begins.';
+comment on column bookpost.carrier_limits.calls is 'At most this many requests in any call_window.';
+
+insert into bookpost.carrier_limits (api_code, call_window, calls) values
+  -- DHL, Shipment Tracking Unified, first plan: one every 5 seconds.
+  ('dhl', '5 seconds', 1),
+  -- USPS: 60 an hour for each app unless more was granted; token calls count. 5 a minute is what users report.
+  ('usps', '1 hour', 60),
+  ('usps', '1 minute', 5),
+  -- FedEx: 1,400 in 10 seconds for each project.
+  ('fedex', '10 seconds', 1400),
   -- La Poste: its refusals name 100 calls in a second; a tenth of that is plenty.
-  ('la_poste', 'La Poste Suivi', 1, 10, '1 second', null, 'UTC', '1 minute'),
+  ('la_poste', '1 second', 10),
   -- Australia Post: 10 calls a minute (third-party documentation).
-  ('australia_post', 'Australia Post Tracking', 10, 10, '1 minute', null, 'UTC', '1 minute'),
-  -- PostNL publishes no limits.
-  ('postnl', 'PostNL Shipment Status', 1, null, null, null, 'UTC', '5 minutes'),
-  ('pitney_bowes', 'Pitney Bowes Shipping', 1, null, null, null, 'UTC', '5 minutes'),
+  ('australia_post', '1 minute', 10),
   -- EasyPost: dynamic, called high; asked gently.
-  ('easypost', 'EasyPost Trackers', 1, 5, '1 second', null, 'UTC', '5 minutes'),
+  ('easypost', '1 second', 5),
   -- Shippo: 500 reads a minute.
-  ('shippo', 'Shippo Tracking', 1, 500, '1 minute', null, 'UTC', '5 minutes'),
+  ('shippo', '1 minute', 500),
   -- AfterShip: reading lists 6 times a second (its 2025-01 documentation).
-  ('aftership', 'AfterShip Tracking', 1, 6, '1 second', null, 'UTC', '5 minutes'),
-  -- 17TRACK: 3 a second (not verified), 40 numbers in each.
-  ('seventeen_track', '17TRACK', 40, 3, '1 second', null, 'UTC', '5 minutes');
+  ('aftership', '1 second', 6),
+  -- 17TRACK: 3 a second (not verified).
+  ('seventeen_track', '1 second', 3);
+-- NOTE: UPS, PostNL and Pitney Bowes publish no rate, Canada Post throttles and does not say how: they answer 429 when they
+-- have had enough, and then wait.
 
 create table bookpost.carriers (
   code text primary key,
@@ -154,6 +181,7 @@ create table bookpost.carrier_circuits (
   probe_until timestamptz,
   is_forced boolean not null default false,
   forced_until timestamptz,
+  released_at timestamptz,
   changed_at timestamptz not null default now(),
   constraint carrier_circuits_state_and_times_agree check (
     case state
@@ -168,19 +196,21 @@ create table bookpost.carrier_circuits (
   ),
   constraint carrier_circuits_forced_has_an_end check (is_forced = (forced_until is not null)),
   constraint carrier_circuits_counts_are_sane check (
-    consecutive_failures >= 0 and generation >= 1 and cardinality(failed_lookup_ids) <= least(consecutive_failures, 20)
+    consecutive_failures >= 0 and generation >= 1 and cardinality(failed_lookup_ids) <= least(2 * consecutive_failures, 20)
   )
 ) with (fillfactor = 50);
 
 comment on table bookpost.carrier_circuits is
   'The circuit breaker of each API. Moved only by functions; not written while all is well.';
 comment on column bookpost.carrier_circuits.state is 'Whether lookups go out.';
-comment on column bookpost.carrier_circuits.consecutive_failures is 'How many lookups in a row have failed.';
+comment on column bookpost.carrier_circuits.consecutive_failures is 'How many requests in a row have failed; one that asks about many parcels counts once.';
+comment on column bookpost.carrier_circuits.released_at is
+  'When it last closed after an outage; for release_duration from then on lookups are let through gradually.';
 comment on column bookpost.carrier_circuits.opened_at is 'Since when it has not been closed; null: it is.';
 comment on column bookpost.carrier_circuits.forced_until is 'When the hold by hand ends.';
 comment on column bookpost.carrier_circuits.changed_at is 'When it last moved.';
 comment on column bookpost.carrier_circuits.generation is 'Raised by every transition; a report from an older one changes nothing.';
-comment on column bookpost.carrier_circuits.failed_lookup_ids is 'The failures in a row, newest last, at most 20: the evidence for an opening.';
+comment on column bookpost.carrier_circuits.failed_lookup_ids is 'The failures in a row, newest last, at most 20, and at most two of one request: the evidence for an opening.';
 comment on column bookpost.carrier_circuits.open_until is 'When open: nothing is asked before this time; then one probe may go.';
 comment on column bookpost.carrier_circuits.cooldown is 'How long this opening lasts; a failed probe doubles it for the next.';
 comment on column bookpost.carrier_circuits.probe_until is 'When half open: a probe that has not reported by then is lost and another may take its place.';
@@ -207,7 +237,7 @@ create index circuit_transitions_api_code_id_idx on bookpost_private.circuit_tra
 
 create table bookpost_private.budgets (
   api_code text primary key references bookpost.carrier_apis on update cascade on delete cascade,
-  next_call_at timestamptz not null default '-infinity',
+  next_release_at timestamptz not null default '-infinity',
   day date not null default '-infinity',
   day_calls integer not null default 0,
   not_before timestamptz,
@@ -222,13 +252,28 @@ create table bookpost_private.budgets (
 
 comment on table bookpost_private.budgets is
   'What is left of each API''s allowance, and whether it has told us to wait. One row per API, written once per batch of lookups.';
-comment on column bookpost_private.budgets.next_call_at is 'The pace: the next permit is for this time or later.';
+comment on column bookpost_private.budgets.next_release_at is
+  'While an API is released after an outage: the next permit is for this time or later.';
 comment on column bookpost_private.budgets.day is 'The API''s own day that day_calls counts.';
 comment on column bookpost_private.budgets.not_before is 'The carrier said: not before this time (429 or quota).';
 comment on column bookpost_private.budgets.parked_fingerprint is
   'Which credentials were refused last; a worker that comes with others ends the parking, one that has these gets no permit.';
 
 insert into bookpost_private.budgets (api_code) select code from bookpost.carrier_apis;
+
+create table bookpost_private.call_windows (
+  api_code text not null,
+  call_window interval not null,
+  next_call_at timestamptz not null default '-infinity',
+  primary key (api_code, call_window),
+  constraint call_windows_belongs_to_limit foreign key (api_code, call_window)
+    references bookpost.carrier_limits on update cascade on delete cascade
+) with (fillfactor = 20);
+
+comment on table bookpost_private.call_windows is
+  'How far the calls granted so far have used each limit up: next_call_at is when the next one would be due at an even pace. Written with the budget''s row locked, once per batch.';
+
+insert into bookpost_private.call_windows (api_code, call_window) select api_code, call_window from bookpost.carrier_limits;
 
 -- Every API has its circuit and its budget from the start: a lock on a missing row would look like a lock held by another.
 create function bookpost_private.tg_carrier_apis__insert_companions() returns trigger
@@ -245,16 +290,31 @@ $$;
 create trigger _500_insert_companions after insert on bookpost.carrier_apis
   for each row execute function bookpost_private.tg_carrier_apis__insert_companions();
 
+create function bookpost_private.tg_carrier_limits__insert_window() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into bookpost_private.call_windows (api_code, call_window) values (NEW.api_code, NEW.call_window);
+  return null;
+end;
+$$;
+
+create trigger _500_insert_window after insert on bookpost.carrier_limits
+  for each row execute function bookpost_private.tg_carrier_limits__insert_window();
+
 select bookpost_private.protect_table(t) from unnest(array[
-  'bookpost.parcel_statuses', 'bookpost.carrier_apis', 'bookpost.carriers', 'bookpost.circuit_states',
-  'bookpost.carrier_circuits', 'bookpost_private.circuit_transitions', 'bookpost_private.budgets'
+  'bookpost.parcel_statuses', 'bookpost.carrier_apis', 'bookpost.carrier_limits', 'bookpost.carriers', 'bookpost.circuit_states',
+  'bookpost.carrier_circuits', 'bookpost_private.circuit_transitions', 'bookpost_private.budgets', 'bookpost_private.call_windows'
 ]::regclass[]) t;
 
 grant select on
-  bookpost.parcel_statuses, bookpost.carrier_apis, bookpost.carriers, bookpost.circuit_states, bookpost.carrier_circuits
+  bookpost.parcel_statuses, bookpost.carrier_apis, bookpost.carrier_limits, bookpost.carriers, bookpost.circuit_states,
+  bookpost.carrier_circuits
   to bookpost_visitor, bookpost_member, bookpost_operator;
 create policy everyone_reads on bookpost.parcel_statuses for select using (true);
 create policy everyone_reads on bookpost.carrier_apis for select using (true);
+create policy everyone_reads on bookpost.carrier_limits for select using (true);
 create policy everyone_reads on bookpost.carriers for select using (true);
 create policy everyone_reads on bookpost.circuit_states for select using (true);
 create policy everyone_reads on bookpost.carrier_circuits for select using (true);

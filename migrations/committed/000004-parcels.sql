@@ -1,5 +1,5 @@
---! Previous: sha1:0c7e20750770d988dfa15a8dc240abb63ab8490e
---! Hash: sha1:a1a7f5796a93d99e02f0d6aaad31f2aca59fd0a0
+--! Previous: sha1:01262febd413c21701e6d11da44d68638d95de0b
+--! Hash: sha1:5f484d4c50eb5a568ada939ec4eaf36f045f2286
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.

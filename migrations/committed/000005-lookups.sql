@@ -1,5 +1,5 @@
---! Previous: sha1:a1a7f5796a93d99e02f0d6aaad31f2aca59fd0a0
---! Hash: sha1:b52379bd4bfc2877674f9c855dae0ea5e68af1b8
+--! Previous: sha1:5f484d4c50eb5a568ada939ec4eaf36f045f2286
+--! Hash: sha1:d264ceb86cb3edca4bfe953f5b6fd259ab4ab1e7
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -10,6 +10,7 @@ create table bookpost_private.lookup_outcomes (
   circuit_effect text not null,
   retry_after interval,
   max_retry_after interval,
+  person_after interval,
   constraint lookup_outcomes_circuit_effect_is_known check (circuit_effect in ('success', 'failure', 'none')),
   constraint lookup_outcomes_retry_has_both_ends check (
     (retry_after is null) = (max_retry_after is null) and retry_after <= max_retry_after
@@ -18,18 +19,21 @@ create table bookpost_private.lookup_outcomes (
 
 comment on table bookpost_private.lookup_outcomes is
   'How a lookup can end, what that means for the circuit, and when to look again: retry_after, doubled with every failure in a row up to max_retry_after; null: by polling policy, or as soon as the API may be asked.';
+comment on column bookpost_private.lookup_outcomes.person_after is
+  'When a parcel''s last look ended so and nothing new has been heard of it for this long, a person should look (bookpost_ops.needs_person); null: never.';
 
-insert into bookpost_private.lookup_outcomes (outcome, circuit_effect, retry_after, max_retry_after, description) values
-  ('updated', 'success', null, null, 'The carrier answered and something is new.'),
-  ('unchanged', 'success', null, null, 'The carrier answered and nothing is new.'),
-  ('not_found', 'success', null, null, 'The carrier is well and does not know the number.'),
-  ('unavailable', 'failure', '2 minutes', '4 hours', 'No answer: timeout, refused, 5xx, truncated.'),
-  ('malformed', 'failure', '30 minutes', '1 day', 'An answer that makes no sense; a person should look.'),
-  ('rate_limited', 'none', null, null, 'The carrier asked us to slow down; the API waits.'),
-  ('rejected', 'none', '1 day', '1 day', 'The carrier refused this request; a refusal of our credentials parks the API instead.'),
-  ('out_of_quota', 'none', null, null, 'The day''s or hour''s allowance is spent; the API waits for the reset.'),
-  ('local', 'none', '1 minute', '15 minutes', 'Our side: no name, no route, or we were shutting down.'),
-  ('interrupted', 'none', null, null, 'The process that looked died or lost its lease.');
+insert into bookpost_private.lookup_outcomes (outcome, circuit_effect, retry_after, max_retry_after, person_after, description) values
+  ('updated', 'success', null, null, null, 'The carrier answered and something is new.'),
+  ('unchanged', 'success', null, null, null, 'The carrier answered and nothing is new.'),
+  -- 30 days: a label that nobody has handed over by then, or a number with a slip of the pen in it.
+  ('not_found', 'success', null, null, '30 days', 'The carrier is well and does not know the number.'),
+  ('unavailable', 'failure', '2 minutes', '4 hours', null, 'No answer: timeout, refused, 5xx, truncated.'),
+  ('malformed', 'failure', '30 minutes', '1 day', '0', 'An answer that makes no sense; a person should look.'),
+  ('rate_limited', 'none', null, null, null, 'The carrier asked us to slow down; the API waits.'),
+  ('rejected', 'none', '1 day', '1 day', '0', 'The carrier refused this request; a refusal of our credentials parks the API instead.'),
+  ('out_of_quota', 'none', null, null, null, 'The day''s or hour''s allowance is spent; the API waits for the reset.'),
+  ('local', 'none', '1 minute', '15 minutes', null, 'Our side: no name, no route, or we were shutting down.'),
+  ('interrupted', 'none', null, null, null, 'The process that looked died or lost its lease.');
 
 create table bookpost_private.checks (
   parcel_id uuid primary key references bookpost.parcels on delete cascade,
@@ -44,9 +48,14 @@ create table bookpost_private.checks (
   digest text,
   unchanged_count integer not null default 0,
   failure_count integer not null default 0,
+  head_start interval not null default '0',
+  utc_offset interval,
+  day date not null default '-infinity',
+  day_calls integer not null default 0,
   constraint checks_next_look_or_reason check ((next_check_at is null) = (pause_reason is not null)),
   constraint checks_pause_reason_is_known check (pause_reason in ('closed', 'no_api', 'quarantined')),
-  constraint checks_due_needs_an_api check (next_check_at is null or api_code is not null)
+  constraint checks_due_needs_an_api check (next_check_at is null or api_code is not null),
+  constraint checks_day_calls_is_not_negative check (day_calls >= 0)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
 comment on table bookpost_private.checks is
@@ -54,6 +63,12 @@ comment on table bookpost_private.checks is
 comment on column bookpost_private.checks.pause_reason is
   'Why there is no next look: closed; no_api (people set the status); quarantined (our own bug, see last_error).';
 comment on column bookpost_private.checks.digest is 'Of the last answer as we read it; the same digest again means nothing is new.';
+
+comment on column bookpost_private.checks.head_start is
+  'When calls are scarce: how much earlier than its turn it goes, as if it had been due that much sooner (head_starts).';
+comment on column bookpost_private.checks.utc_offset is 'Of the wall clock where it was scanned last, as far as the carrier told.';
+comment on column bookpost_private.checks.day is 'The API''s own day that day_calls counts.';
+comment on column bookpost_private.checks.day_calls is 'How many requests have asked about this parcel on that day.';
 
 -- What dispatch reads: the due parcels of one API, longest overdue first.
 create index checks_api_code_next_check_at_idx on bookpost_private.checks (api_code, next_check_at, parcel_id)
@@ -78,11 +93,15 @@ create table bookpost_private.leases (
   is_probe boolean not null,
   worker_id text not null,
   started_at timestamptz not null,
+  call_at timestamptz not null,
   lease_until timestamptz not null,
+  calls integer not null,
   constraint leases_lookup_id_is_unique unique (lookup_id),
   constraint leases_ends_after_it_starts check (lease_until > started_at)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
+comment on column bookpost_private.leases.call_at is 'When its request is to go out.';
+comment on column bookpost_private.leases.calls is 'How many requests its permit has paid for so far; 0: another lookup of its batch has.';
 comment on column bookpost_private.leases.batch_id is 'Lookups that share one request, where the API takes many numbers at once.';
 comment on table bookpost_private.leases is
   'The lookups under way: one per parcel. Recording deletes the lease, which is how a late answer is recognised.';
@@ -94,6 +113,7 @@ create index leases_api_code_idx on bookpost_private.leases (api_code);
 create table bookpost_private.lookups (
   id uuid not null,
   parcel_id uuid not null,
+  batch_id uuid not null,
   api_code text not null,
   generation integer not null,
   is_probe boolean not null,

@@ -1,5 +1,5 @@
---! Previous: sha1:c48a41d7edc55540ff7bf646f8f7a4513a600c39
---! Hash: sha1:dd664aa378c88eb75144f30253a900522ba0c2b7
+--! Previous: sha1:81fc2748f0c6d410ddf5ca19717930b876dc8145
+--! Hash: sha1:e42a24b6f9e36a7f7894f883c75589375bfa5d9d
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.
@@ -49,6 +49,7 @@ begin
     probe_until = case when to_state = 'half_open' then v_now + probe_for end,
     is_forced = move_circuit.forced_until is not null,
     forced_until = move_circuit.forced_until,
+    released_at = case when to_state = 'closed' and v_from.state <> 'closed' then v_now else c.released_at end,
     changed_at = v_now
   where c.api_code = move_circuit.api_code
   returning c.generation into v_generation;
@@ -111,7 +112,7 @@ begin
 end;
 $$;
 
--- Tells a circuit how lookups of one batch ended, in the order in which they finished.
+-- Tells a circuit how lookups ended, in the order in which they finished. They are in the ledger already.
 create function bookpost_private.report_to_circuit(
   api_code text, lookup_ids uuid[], generations integer[], effects text[], reasons text[]
 ) returns void
@@ -121,7 +122,11 @@ as $$
 declare
   v_circuit bookpost.carrier_circuits;
   v_api bookpost.carrier_apis;
+  v_parcels uuid[];
+  v_batches uuid[];
   v_failed uuid[];
+  v_failed_parcels uuid[];
+  v_failed_batches uuid[];
   v_count integer;
 begin
   -- On the happy path the row is read and not locked: success on a closed circuit without failures changes nothing.
@@ -135,6 +140,14 @@ begin
   select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = report_to_circuit.api_code for no key update;
   v_count := v_circuit.consecutive_failures;
   v_failed := v_circuit.failed_lookup_ids;
+  -- Which parcel each was about and which request it shared, the ledger knows.
+  select array_agg(k.parcel_id order by i.place), array_agg(k.batch_id order by i.place) into v_parcels, v_batches
+  from unnest(report_to_circuit.lookup_ids) with ordinality i (id, place)
+  left join bookpost_private.lookups k on k.id = i.id;
+  select coalesce(array_agg(k.parcel_id order by i.place), '{}'), coalesce(array_agg(k.batch_id order by i.place), '{}')
+  into v_failed_parcels, v_failed_batches
+  from unnest(v_failed) with ordinality i (id, place)
+  left join bookpost_private.lookups k on k.id = i.id;
 
   for i in 1 .. coalesce(array_length(lookup_ids, 1), 0) loop
     -- A report from before the last move says nothing of the present.
@@ -147,12 +160,20 @@ begin
             perform bookpost_private.move_circuit(api_code, 'closed', 'the probe was answered', array[lookup_ids[i]]);
             v_count := 0;
             v_failed := '{}';
+            v_failed_parcels := '{}';
+            v_failed_batches := '{}';
           when 'failure' then
             perform bookpost_private.move_circuit(
               api_code, 'open', 'the probe failed: ' || reasons[i], array[lookup_ids[i]],
               open_for => least(v_circuit.cooldown * 2, v_api.max_cooldown),
               cooldown => least(v_circuit.cooldown * 2, v_api.max_cooldown)
             );
+            -- The parcel that failed last: the next probe had better be another.
+            update bookpost.carrier_circuits c set
+              consecutive_failures = v_count + 1,
+              failed_lookup_ids = (v_failed || lookup_ids[i])[greatest(1, cardinality(v_failed) - 18):]
+            where c.api_code = report_to_circuit.api_code;
+            v_count := v_count + 1;
           else
             perform bookpost_private.release_probe(api_code, lookup_ids[i], 'the probe told nothing: ' || reasons[i]);
         end case;
@@ -162,10 +183,31 @@ begin
       if effects[i] = 'success' then
         v_count := 0;
         v_failed := '{}';
+        v_failed_parcels := '{}';
+        v_failed_batches := '{}';
       elsif effects[i] = 'failure' then
-        v_count := v_count + 1;
-        v_failed := (v_failed || lookup_ids[i])[greatest(1, cardinality(v_failed) - 18):];
-        if v_count >= v_api.failure_threshold then
+        -- A request that asked about many parcels is one failure, however many of them it failed. Two of its lookups
+        -- are kept: enough to tell that more than one parcel was hit.
+        if v_batches[i] is distinct from v_failed_batches[cardinality(v_failed_batches)] then
+          v_count := v_count + 1;
+        end if;
+        if cardinality(array_positions(v_failed_batches, v_batches[i])) < 2 then
+          v_failed := (v_failed || lookup_ids[i])[greatest(1, cardinality(v_failed) - 18):];
+          v_failed_parcels := (v_failed_parcels || v_parcels[i])[greatest(1, cardinality(v_failed_parcels) - 18):];
+          v_failed_batches := (v_failed_batches || v_batches[i])[greatest(1, cardinality(v_failed_batches) - 18):];
+        end if;
+        if v_count >= v_api.failure_threshold
+          and (
+            -- One parcel that the carrier cannot bear must not shut it for all others: a second one has to fail too,
+            -- unless there is no second one, or one failure is said to be enough.
+            (select count(distinct f.parcel_id) from unnest(v_failed_parcels) f (parcel_id)) >= least(2, v_api.failure_threshold)
+            or (
+              select count(*) from (
+                select from bookpost_private.checks k where k.api_code = report_to_circuit.api_code and k.next_check_at is not null limit 2
+              ) live
+            ) < 2
+          )
+        then
           update bookpost.carrier_circuits c set consecutive_failures = v_count, failed_lookup_ids = v_failed
           where c.api_code = report_to_circuit.api_code;
           perform bookpost_private.move_circuit(
@@ -188,7 +230,19 @@ end;
 $$;
 
 comment on function bookpost_private.report_to_circuit(text, uuid[], integer[], text[], text[]) is
-  'Counts successes and failures (effects: success, failure, none) in finishing order and opens or closes the circuit. Reports of an older generation are ignored. Does not commit.';
+  'Counts successes and failures (effects: success, failure, none) in finishing order and opens or closes the circuit: open after failure_threshold failed requests in a row that hit at least two parcels (one, where no other is live). Reports of an older generation are ignored. The lookups must be in the ledger. Does not commit.';
+
+-- The parcel whose failure was the last: the worst of probes.
+create function bookpost_private.last_failed_parcel(api_code text) returns uuid
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select k.parcel_id
+  from bookpost.carrier_circuits c
+  join bookpost_private.lookups k on k.id = c.failed_lookup_ids[cardinality(c.failed_lookup_ids)]
+  where c.api_code = last_failed_parcel.api_code
+  limit 1;
+end;
 
 -- By hand: hold a circuit open or closed for a while, or give it back to its own judgement.
 create function bookpost_private.force_circuit(

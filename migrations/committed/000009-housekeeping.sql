@@ -1,5 +1,5 @@
---! Previous: sha1:2862f184261f5c71842244c0eb949b653d2244e5
---! Hash: sha1:30bab016076a137c65b411f8efbd278d1cb4ee8e
+--! Previous: sha1:66451ad9337da7bdbb4d31a709bacfef428495be
+--! Hash: sha1:5937ef86d56d8b5ac70f9408825e2d2855d06a62
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.
@@ -143,14 +143,18 @@ begin
   )
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
 
+  -- Whether its request went out is not known: it counts for the parcel's day.
   update bookpost_private.checks c
-  set next_check_at = clock_timestamp(), last_outcome = 'interrupted', last_error = interrupt_lookups.why
+  set next_check_at = greatest(clock_timestamp(), bookpost_private.parcel_may_be_asked_at(c.api_code, n.day, n.day_calls)),
+    last_outcome = 'interrupted', last_error = interrupt_lookups.why, day = n.day, day_calls = n.day_calls
   from unnest(v_leases) l
+  join bookpost_private.checks k on k.parcel_id = l.parcel_id
+  cross join lateral bookpost_private.count_parcel_calls(k.api_code, k.day, k.day_calls, 1) n
   where c.parcel_id = l.parcel_id and c.next_check_at is not null;
 
   insert into bookpost_private.lookups
-    (id, parcel_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
-  select l.lookup_id, l.parcel_id, l.api_code, l.generation, l.is_probe, l.worker_id, l.started_at, clock_timestamp(),
+    (id, parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
+  select l.lookup_id, l.parcel_id, l.batch_id, l.api_code, l.generation, l.is_probe, l.worker_id, l.started_at, clock_timestamp(),
     'interrupted', 'INTERRUPTED', interrupt_lookups.why, 0
   from unnest(v_leases) l;
 

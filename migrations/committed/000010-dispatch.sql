@@ -1,5 +1,5 @@
---! Previous: sha1:30bab016076a137c65b411f8efbd278d1cb4ee8e
---! Hash: sha1:63a00769bda585aa5547b220d3847d79a6ec033e
+--! Previous: sha1:5937ef86d56d8b5ac70f9408825e2d2855d06a62
+--! Hash: sha1:ebe56a063fe651b430fae40cc57c8256a204f36b
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -13,11 +13,12 @@ as $$
 declare
   v_gate record;
   v_now timestamptz;
-  v_seen_at timestamptz;
-  v_seen_id uuid;
-  v_seen integer;
-  v_specs graphile_worker.job_spec[];
-  -- Chosen: small enough to keep memory flat, large enough that 100,000 due books take a handful of rounds.
+  v_worst_probe uuid;
+  v_spacing interval;
+  v_queued integer;
+  v_chosen uuid[];
+  -- Chosen: what a minute can take at most (gate says no more either), and chunks that keep memory flat.
+  v_most constant integer := 100000;
   v_chunk constant integer := 5000;
 begin
   -- One dispatcher at a time. A second one waits for it, since what it was woken for may have been committed after the
@@ -46,53 +47,64 @@ begin
     api_code := v_gate.code;
     reason := v_gate.reason;
     dispatched := 0;
-    v_seen_at := '-infinity';
-    v_seen_id := '00000000-0000-0000-0000-000000000000';
+    if v_gate.urgent_allowance > 0 then
+      v_worst_probe := case when v_gate.reason = 'probe' then bookpost_private.last_failed_parcel(v_gate.code) end;
 
-    while dispatched < v_gate.allowance loop
       with due as (
-        select c.parcel_id, c.next_check_at, c.failure_count
+        -- The longest overdue; who of them goes first is said below.
+        select c.parcel_id, c.next_check_at - c.head_start as turn_at, bookpost_private.is_urgent(c.head_start) as is_urgent,
+          c.failure_count
         from bookpost_private.checks c
         where c.api_code = v_gate.code and c.next_check_at <= v_now
-          and (c.next_check_at, c.parcel_id) > (v_seen_at, v_seen_id)
         order by c.next_check_at, c.parcel_id
-        limit v_chunk
+        limit v_most
+      ),
+      queued as materialized (
+        select d.parcel_id, j.locked_at is null and j.attempts < j.max_attempts as is_waiting
+        from due d
+        -- One that failed for good counts too: setting its parcel aside is quarantine's business. One that is
+        -- locked for longer than any lookup takes was stranded; the lease still guards its parcel.
+        join graphile_worker.jobs j on j.key = 'parcel:' || d.parcel_id
+        where j.locked_at is null or j.locked_at > v_now - interval '5 minutes'
       ),
       fresh as (
-        select d.parcel_id, row_number() over (
-            -- A probe had better not be the parcel that failed last.
-            order by v_gate.reason = 'probe' and d.failure_count > 0, d.next_check_at, d.parcel_id
-          ) + dispatched as place
+        select d.*,
+          row_number() over (
+            order by d.parcel_id is not distinct from v_worst_probe, v_gate.reason = 'probe' and d.failure_count > 0, d.turn_at, d.parcel_id
+          ) as place,
+          row_number() over (partition by d.is_urgent order by d.turn_at, d.parcel_id) as urgent_place
         from due d
-        where not exists (
-            select from graphile_worker.jobs j
-            -- One that failed for good counts too: setting its parcel aside is quarantine's business. One that is
-            -- locked for longer than any lookup takes was stranded; the lease still guards its parcel.
-            where j.key = 'parcel:' || d.parcel_id and (j.locked_at is null or j.locked_at > v_now - interval '5 minutes')
-          )
+        where not exists (select from queued q where q.parcel_id = d.parcel_id)
           and not exists (select from bookpost_private.leases l where l.parcel_id = d.parcel_id)
       ),
-      chosen as (
-        select f.parcel_id, f.place from fresh f where f.place <= v_gate.allowance
+      waiting as (
+        -- They take their part of the coming minute.
+        select count(*) as n from queued q where q.is_waiting
       )
-      select
-        (select count(*) from due),
-        (select d.next_check_at from due d order by d.next_check_at desc, d.parcel_id desc limit 1),
-        (select d.parcel_id from due d order by d.next_check_at desc, d.parcel_id desc limit 1),
-        (
-          select array_agg((
-            'track_book', json_build_object('parcelId', c.parcel_id), null,
-            v_gate.next_call_at + v_gate.spacing * ((c.place - 1) / v_gate.batch_size), 3, 'parcel:' || c.parcel_id, null, null
-          )::graphile_worker.job_spec order by c.place)
-          from chosen c
-        )
-      into v_seen, v_seen_at, v_seen_id, v_specs;
+      select (select w.n from waiting w), array_agg(f.parcel_id order by f.place)
+      into v_queued, v_chosen
+      from fresh f, waiting w
+      where f.place <= v_gate.allowance - w.n
+        or (f.is_urgent and f.urgent_place <= v_gate.urgent_allowance - w.n);
+    else
+      v_chosen := null;
+    end if;
+    dispatched := coalesce(array_length(v_chosen, 1), 0);
 
-      if v_specs is not null then
-        perform graphile_worker.add_jobs(v_specs);
-        dispatched := dispatched + array_length(v_specs, 1);
-      end if;
-      exit when v_seen < v_chunk;
+    -- At the API's pace; where that is slower than one a minute and more are let through, within the minute.
+    v_spacing := greatest(
+      v_gate.release_spacing, least(v_gate.spacing, interval '1 minute' / greatest(1, (dispatched - 1) / v_gate.batch_size))
+    );
+    for i in 0 .. (dispatched - 1) / v_chunk loop
+      exit when dispatched = 0;
+      perform graphile_worker.add_jobs(array(
+        select (
+          'track_book', json_build_object('parcelId', c.parcel_id), null,
+          v_gate.next_call_at + v_spacing * ((v_queued + i * v_chunk + c.place - 1) / v_gate.batch_size), 3, 'parcel:' || c.parcel_id, null, null
+        )::graphile_worker.job_spec
+        from unnest(v_chosen[i * v_chunk + 1 : (i + 1) * v_chunk]) with ordinality c (parcel_id, place)
+        order by c.place
+      ));
     end loop;
     return next;
   end loop;
@@ -100,4 +112,4 @@ end;
 $$;
 
 comment on function bookpost_private.dispatch() is
-  'Queues one track_book job for each due parcel whose API may be asked, spread over the coming minute at the API''s pace. One row per API: how many, and the reason where it was held back. No rows: one is running and another waits already, which will see all that this one would have. Does not commit.';
+  'Queues one track_book job for each due parcel whose API may be asked, spread over the coming minute at the API''s pace. Where not all can go, those whose turn it is (longest due, with their head start) go first. One row per API: how many, and the reason where it was held back. No rows: one is running and another waits already, which will see all that this one would have. Does not commit.';

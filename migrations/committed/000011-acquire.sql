@@ -1,5 +1,5 @@
---! Previous: sha1:63a00769bda585aa5547b220d3847d79a6ec033e
---! Hash: sha1:9233ccd48e8dabf39906b7240a293306468ca33f
+--! Previous: sha1:ebe56a063fe651b430fae40cc57c8256a204f36b
+--! Hash: sha1:ca942ab73db18aeac24cbd7894fbf69980516b62
 --! Message: acquire
 
 -- Permission to look up, and giving it back.
@@ -17,26 +17,27 @@ as $$
 #variable_conflict use_column
 declare
   v_locked uuid[];
-  v_ready uuid[];
+  v_ready bookpost_private.checks[];
+  v_check bookpost_private.checks;
   v_api bookpost.carrier_apis;
   v_budget bookpost_private.budgets;
   v_circuit bookpost.carrier_circuits;
-  v_gate record;
+  v_allowance bookpost_private.call_allowance;
+  v_day record;
+  v_hold record;
   v_code text;
   v_now timestamptz;
-  v_day date;
   v_grant integer;
-  v_calls integer;
   v_generation integer;
   v_probe_id uuid;
-  v_call_at timestamptz;
+  v_worst_probe uuid;
+  v_call record;
   v_in_flight integer;
   v_batch_id uuid;
   v_room integer;
+  v_calls integer;
   v_refusal text;
   v_until timestamptz;
-  -- Chosen: a permit may lie this far in the future; longer and the job would hold its slot for nothing.
-  v_horizon constant interval := '5 seconds';
 begin
   -- skip locked: whoever holds it is acquiring or recording this parcel now; to us it is busy.
   select coalesce(array_agg(c.parcel_id), '{}') into v_locked
@@ -85,38 +86,38 @@ begin
     v_now := clock_timestamp();
     select * into strict v_api from bookpost.carrier_apis a where a.code = v_code;
     select * into strict v_circuit from bookpost.carrier_circuits c where c.api_code = v_code;
-    select * into strict v_gate from bookpost_private.gate(v_code) g;
-    select array_agg(k.parcel_id order by v_circuit.state <> 'closed' and k.failure_count > 0, k.next_check_at, k.parcel_id) into v_ready
-    from bookpost_private.checks k where k.parcel_id = any (v_locked) and k.api_code = v_code;
+    select * into strict v_hold from bookpost_private.hold(v_code) h;
+    select * into strict v_day from bookpost_private.day_of(v_now, v_api.day_time_zone) d;
+    v_allowance := bookpost_private.read_allowance(v_code, v_now);
     select count(distinct l.batch_id) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
+    v_worst_probe := case when v_circuit.state <> 'closed' then bookpost_private.last_failed_parcel(v_code) end;
+    select array_agg(k order by
+        k.parcel_id is not distinct from v_worst_probe, v_circuit.state <> 'closed' and k.failure_count > 0,
+        k.next_check_at - k.head_start, k.parcel_id
+      ) into v_ready
+    from bookpost_private.checks k where k.parcel_id = any (v_locked) and k.api_code = v_code;
+
     v_batch_id := null;
     v_room := 0;
-
-    v_day := (v_now at time zone v_api.day_time_zone)::date;
-    if v_budget.day <> v_day then
-      v_budget.day := v_day;
-      v_budget.day_calls := 0;
-    end if;
-    v_grant := 0;
     v_calls := 0;
+    v_grant := 0;
     v_generation := v_circuit.generation;
     v_probe_id := null;
-    v_refusal := null;
-    -- A worker that asks has credentials; that its first beat is not in yet must not stop it.
-    if v_gate.allowance = 0 and v_gate.reason <> 'not_configured' then
-      v_refusal := v_gate.reason;
-      v_until := v_gate.until;
+    v_refusal := v_hold.reason;
+    v_until := v_hold.until;
     -- Another worker's credentials ended the parking; this one still has those that were refused.
-    elsif v_budget.parked_fingerprint = (
+    if v_refusal is null and v_budget.parked_fingerprint = (
       select w.api_fingerprints ->> v_code from bookpost_private.workers w where w.id = acquire_lookups.worker_id
     ) then
       v_refusal := 'parked';
       v_until := null;
     end if;
 
-    for i in 1 .. array_length(v_ready, 1) loop
-      parcel_id := v_ready[i];
+    foreach v_check in array v_ready loop
+      parcel_id := v_check.parcel_id;
       api_code := v_code;
+      verdict := v_refusal;
+      retry_at := v_until;
       lookup_id := null;
       batch_id := null;
       carrier_code := null;
@@ -124,88 +125,184 @@ begin
       is_probe := false;
       wait_ms := null;
       use_within_ms := null;
-      -- One that shares the request before it costs nothing more.
-      if v_room = 0 then
-        v_call_at := greatest(v_now, v_budget.next_call_at);
-      end if;
 
-      if v_refusal is null and v_probe_id is not null and v_grant = 1 then
+      -- What stands in the way of this one and of all after it.
+      if v_refusal is null and v_probe_id is not null then
         v_refusal := 'circuit_half_open';
         v_until := v_now + v_api.lease_duration;
       elsif v_refusal is null and v_room = 0 and v_in_flight + v_calls >= v_api.calls_in_flight then
         v_refusal := 'no_budget';
         -- Someone will have come back by then.
         v_until := v_now + interval '1 second';
-      elsif v_refusal is null and v_room = 0 and v_budget.day_calls >= v_api.calls_per_day then
-        v_refusal := 'no_budget';
-        v_until := ((v_day + 1)::timestamp) at time zone v_api.day_time_zone;
-      elsif v_refusal is null and v_room = 0 and v_call_at > v_now + v_horizon then
-        v_refusal := 'no_budget';
-        v_until := v_call_at;
+      end if;
+      -- What stands in the way of this one only.
+      if v_refusal is not null then
+        verdict := v_refusal;
+        retry_at := v_until;
+      elsif v_check.day = v_day.day and v_check.day_calls >= v_api.calls_per_parcel_per_day then
+        verdict := 'no_budget';
+        retry_at := v_day.ends_at + bookpost_private.day_margin();
+      elsif v_check.parcel_id = v_worst_probe and exists (
+        select from bookpost_private.checks k
+        where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> v_worst_probe
+          and not exists (select from bookpost_private.leases l where l.parcel_id = k.parcel_id)
+      ) then
+        -- Dispatch sends another, which may be the probe; what failed last had better not.
+        verdict := 'circuit_half_open';
+        retry_at := v_now + interval '1 minute';
+      elsif v_room = 0 then
+        -- One that shares the request before it costs nothing more; this one begins a request.
+        select * into strict v_call
+        from bookpost_private.next_call(v_allowance, v_now, bookpost_private.is_urgent(v_check.head_start));
+        if v_call.call_at is null then
+          verdict := 'no_budget';
+          retry_at := v_call.retry_at;
+          -- Later ones queue up behind, at the API's pace.
+          if v_call.is_paced then
+            v_allowance.refused_at := retry_at;
+          end if;
+        end if;
       end if;
 
       -- Only now, when nothing else stands in the way: the one probe.
-      if v_refusal is null and v_circuit.state <> 'closed' then
+      if verdict is null and v_circuit.state <> 'closed' then
         v_probe_id := gen_random_uuid();
         v_generation := bookpost_private.claim_probe(v_code, v_probe_id);
         if v_generation is null then
           v_probe_id := null;
           v_refusal := 'circuit_half_open';
           v_until := v_now + v_api.lease_duration;
+          verdict := v_refusal;
+          retry_at := v_until;
         end if;
       end if;
-
-      if v_refusal is not null then
-        verdict := v_refusal;
-        retry_at := v_until;
+      if verdict is not null then
         return next;
-        -- Later ones queue up behind, at the API's pace.
-        if v_refusal = 'no_budget' and v_gate.spacing > '0' then
-          v_until := v_until + v_gate.spacing;
-        end if;
         continue;
       end if;
 
       verdict := 'permit';
-      retry_at := null;
       is_probe := v_probe_id is not null;
       lookup_id := coalesce(v_probe_id, gen_random_uuid());
       select p.carrier_code, p.tracking_number into carrier_code, tracking_number
-      from bookpost.parcels p where p.id = v_ready[i];
+      from bookpost.parcels p where p.id = v_check.parcel_id;
       if v_room = 0 then
         v_batch_id := gen_random_uuid();
         v_room := v_api.batch_size;
         v_calls := v_calls + 1;
-        v_budget.day_calls := v_budget.day_calls + 1;
-        if v_gate.spacing > '0' then
-          v_budget.next_call_at := v_call_at + v_gate.spacing;
-        end if;
+        v_allowance := bookpost_private.spend_call(v_allowance, v_call.call_at);
       end if;
-      v_room := v_room - 1;
       batch_id := v_batch_id;
       insert into bookpost_private.leases
-        (parcel_id, lookup_id, batch_id, api_code, generation, is_probe, worker_id, started_at, lease_until)
+        (parcel_id, lookup_id, batch_id, api_code, generation, is_probe, worker_id, started_at, call_at, lease_until, calls)
       values (
-        v_ready[i], lookup_id, v_batch_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
-        v_now, v_call_at + v_api.lease_duration
+        v_check.parcel_id, lookup_id, v_batch_id, v_code, v_generation, is_probe, acquire_lookups.worker_id,
+        v_now, v_call.call_at, v_call.call_at + v_api.lease_duration, (v_room = v_api.batch_size)::integer
       );
-      wait_ms := greatest(0, ceil(extract(epoch from v_call_at - v_now) * 1000))::integer;
-      use_within_ms := (extract(epoch from coalesce(bookpost_private.call_slack(v_api.call_window), v_api.lease_duration / 2)) * 1000)::integer;
+      v_room := v_room - 1;
+      wait_ms := bookpost_private.milliseconds(v_call.call_at - v_now);
+      use_within_ms := bookpost_private.milliseconds(coalesce(v_allowance.use_within, v_api.lease_duration / 2));
       v_grant := v_grant + 1;
       return next;
     end loop;
 
     if v_grant > 0 then
-      update bookpost_private.budgets b
-      set day = v_budget.day, day_calls = v_budget.day_calls, next_call_at = v_budget.next_call_at
-      where b.api_code = v_code;
+      perform bookpost_private.write_allowance(v_allowance);
     end if;
   end loop;
 end;
 $$;
 
 comment on function bookpost_private.acquire_lookups(uuid[], text) is
-  'For each parcel a permit (with the lookup''s id, when to call and within how long, and the batch: those with one batch_id share one request) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. Does not commit; commit before calling the carrier.';
+  'For each parcel a permit (with the lookup''s id, when to call and within how long, and the batch: those with one batch_id share one request) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. A permit pays for one request. Does not commit; commit before calling the carrier.';
+
+-- A permit that had to wait: may it still be used? What has happened meanwhile (the circuit opened, the carrier asked us to
+-- wait, the lease was taken away) is looked at, not locked.
+create function bookpost_private.confirm_lookups(lookup_ids uuid[]) returns table (lookup_id uuid, refusal text, retry_at timestamptz)
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select i.id,
+    case
+      when l.lookup_id is null then 'gone'
+      when c.state = 'half_open' and c.probe_lookup_id = l.lookup_id then nullif(h.reason, 'circuit_half_open')
+      when h.reason is not null then h.reason
+      when c.generation <> l.generation then 'circuit_open'
+    end,
+    h.until
+  from unnest(confirm_lookups.lookup_ids) i (id)
+  left join bookpost_private.leases l on l.lookup_id = i.id
+  left join bookpost.carrier_circuits c on c.api_code = l.api_code
+  left join lateral bookpost_private.hold(l.api_code) h on true;
+end;
+
+comment on function bookpost_private.confirm_lookups(uuid[]) is
+  'For permits that were not used at once: null where the request may still go out, otherwise why not (gone: the lease is no longer held) and until when.';
+
+-- A permit pays for one request. Whoever needs another (a token, a lookup once more with a new one, a registration) pays
+-- for it first.
+create function bookpost_private.pay_call(lookup_id uuid, kind text)
+returns table (refusal text, retry_at timestamptz, wait_ms integer, use_within_ms integer)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_lease bookpost_private.leases;
+  v_check bookpost_private.checks;
+  v_api bookpost.carrier_apis;
+  v_allowance bookpost_private.call_allowance;
+  v_day record;
+  v_call record;
+  v_now timestamptz;
+begin
+  -- The lease before the budget. A second caller waits for the first; there is none but the lookup itself, and whoever
+  -- takes the lease away.
+  select l.* into v_lease from bookpost_private.leases l where l.lookup_id = pay_call.lookup_id for no key update;
+  if not found then
+    refusal := 'gone';
+    return next;
+    return;
+  end if;
+  -- Rivals for the budget wait here for our commit, and then count with it.
+  perform 1 from bookpost_private.budgets b where b.api_code = v_lease.api_code for no key update;
+  v_now := clock_timestamp();
+  select * into strict v_api from bookpost.carrier_apis a where a.code = v_lease.api_code;
+  select c.refusal, c.retry_at into refusal, retry_at
+  from bookpost_private.confirm_lookups(array[pay_call.lookup_id]) c;
+  if refusal is null and pay_call.kind = 'lookup' then
+    -- Read, not locked: what is counted for the parcel is written by who holds the lease.
+    select k.* into v_check from bookpost_private.checks k where k.parcel_id = v_lease.parcel_id;
+    select d.* into strict v_day from bookpost_private.day_of(v_now, v_api.day_time_zone) d;
+    -- The one that the permit paid for is not written down yet.
+    if (case when v_check.day = v_day.day then v_check.day_calls else 0 end) + 1 >= v_api.calls_per_parcel_per_day then
+      refusal := 'no_budget';
+      retry_at := v_day.ends_at + bookpost_private.day_margin();
+    end if;
+  end if;
+  if refusal is null then
+    v_allowance := bookpost_private.read_allowance(v_lease.api_code, v_now);
+    -- What has begun is finished: it may use what is kept in hand.
+    select * into strict v_call from bookpost_private.next_call(v_allowance, v_now, true);
+    if v_call.call_at is null then
+      refusal := 'no_budget';
+      retry_at := v_call.retry_at;
+    else
+      v_allowance := bookpost_private.spend_call(v_allowance, v_call.call_at);
+      perform bookpost_private.write_allowance(v_allowance);
+      update bookpost_private.leases l set
+        calls = l.calls + 1,
+        lease_until = greatest(l.lease_until, v_call.call_at + v_api.lease_duration)
+      where l.lookup_id = pay_call.lookup_id;
+      wait_ms := bookpost_private.milliseconds(v_call.call_at - v_now);
+      use_within_ms := bookpost_private.milliseconds(coalesce(v_allowance.use_within, v_api.lease_duration / 2));
+    end if;
+  end if;
+  return next;
+end;
+$$;
+
+comment on function bookpost_private.pay_call(uuid, text) is
+  'Pays for one more request of a lookup under way (kind: lookup, token, register): when to send it and within how long; or a refusal (gone, no_budget, or what holds the API back) and until when. Does not commit; commit before sending it.';
 
 -- A permit that was not used goes back: the parcel stays due, the day's count is given back.
 create function bookpost_private.release_lookups(lookup_ids uuid[], reason text) returns integer
@@ -229,7 +326,7 @@ begin
 
   for v_lease in
     -- Not where requests are shared: another lookup of the batch may have sent it.
-    select l.api_code, (l.started_at at time zone a.day_time_zone)::date as day, count(*) as released
+    select l.api_code, (l.call_at at time zone a.day_time_zone)::date as day, sum(l.calls) as released
     from unnest(v_leases) l join bookpost.carrier_apis a on a.code = l.api_code and a.batch_size = 1
     group by 1, 2 order by 1, 2
   loop

@@ -1,5 +1,5 @@
---! Previous: sha1:9233ccd48e8dabf39906b7240a293306468ca33f
---! Hash: sha1:d11342387745691fba4e0502bb247b7cdd4dab97
+--! Previous: sha1:ca942ab73db18aeac24cbd7894fbf69980516b62
+--! Hash: sha1:b0fce9e922261d4ca35f3f039c2a0745f523ec86
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -81,7 +81,8 @@ create type bookpost_private.lookup_report as (
   generation integer,
   is_probe boolean,
   worker_id text,
-  started_at timestamptz
+  started_at timestamptz,
+  paid_calls integer
 );
 
 comment on type bookpost_private.lookup_report is
@@ -180,7 +181,9 @@ begin
   select array_agg(
     jsonb_populate_record(
       -- The lease over the report: which parcel it is about is not the sender's to say.
-      jsonb_populate_record(jsonb_populate_record(null::bookpost_private.lookup_report, r.report), to_jsonb(l)),
+      jsonb_populate_record(
+        jsonb_populate_record(null::bookpost_private.lookup_report, r.report), to_jsonb(l) - 'calls' || jsonb_build_object('paid_calls', l.calls)
+      ),
       jsonb_build_object('outcome', case
         when r.report ->> 'outcome' <> 'found' then r.report ->> 'outcome'
         when r.report ->> 'digest' = c.digest then 'unchanged'
@@ -270,50 +273,76 @@ begin
     last_outcome = n.outcome,
     last_error = n.error,
     last_answered_at = case when n.effect = 'success' then v_now else c.last_answered_at end,
-    last_changed_at = case when n.outcome = 'updated' then v_now else c.last_changed_at end,
+    last_changed_at = n.last_changed_at,
     digest = case when n.outcome = 'updated' then n.digest else c.digest end,
     unchanged_count = n.unchanged_count,
     failure_count = n.failure_count,
-    next_check_at = v_now + greatest(
-      -- A tenth either way, so that parcels that began together do not stay together.
-      n.wait * (0.9 + random() * 0.2),
-      case when n.outcome <> 'local' and n.is_api_wide is not true then n.min_check_interval else interval '0' end,
-      case when n.effect = 'failure' then n.retry_after end
+    utc_offset = n.utc_offset,
+    day = n.day,
+    day_calls = n.day_calls,
+    head_start = bookpost_private.head_start(
+      n.status, v_now, n.estimated_from, n.estimated_until, n.utc_offset, n.declared_value
+    ),
+    next_check_at = greatest(
+      case when n.is_api_wide then v_now else bookpost_private.next_check_at(
+        n.api_code, n.outcome, n.status, v_now, n.last_changed_at, n.unchanged_count, n.failure_count,
+        n.estimated_from, n.estimated_until, n.utc_offset
+      ) end,
+      case when n.outcome <> 'local' and n.is_api_wide is not true then v_now + n.min_check_interval end,
+      case when n.effect = 'failure' then v_now + n.retry_after end,
+      case when n.calls_per_parcel_per_day is not null then bookpost_private.parcel_may_be_asked_at(n.api_code, n.day, n.day_calls) end
     ),
     -- An end that could be recorded proves that it moves again.
     pause_reason = null
   from (
-    select q.*,
+    select w.parcel_id, w.api_code, w.outcome, w.digest, w.is_api_wide, bookpost_private.retry_after(w.retry_after_ms) as retry_after,
+      p.status, p.estimated_from, p.estimated_until, o.circuit_effect as effect, a.min_check_interval, a.calls_per_parcel_per_day,
+      left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
+      case when w.outcome = 'updated' then v_now else k.last_changed_at end as last_changed_at,
+      case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
       case
-        when q.is_api_wide then interval '0'
-        else bookpost_private.next_check_interval(q.outcome, q.status, q.unchanged_count, q.failure_count)
-      end as wait
-    from (
-      select w.parcel_id, w.outcome, w.digest, w.is_api_wide, bookpost_private.retry_after(w.retry_after_ms) as retry_after, p.status, o.circuit_effect as effect,
-        a.min_check_interval,
-        left(w.error_code || coalesce(': ' || w.error_message, ''), 500) as error,
-        case when w.outcome = 'updated' then 0 when o.circuit_effect = 'success' then k.unchanged_count + 1 else k.unchanged_count end as unchanged_count,
-        case
-          when o.circuit_effect = 'success' then 0
-          when o.retry_after is null then k.failure_count
-          else k.failure_count + 1
-        end as failure_count
-      from unnest(v_work) w
-      join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
-      join bookpost.carrier_apis a on a.code = w.api_code
-      join bookpost.parcels p on p.id = w.parcel_id
-      join bookpost_private.checks k on k.parcel_id = w.parcel_id
-    ) q
+        when o.circuit_effect = 'success' then 0
+        when o.retry_after is null then k.failure_count
+        else k.failure_count + 1
+      end as failure_count,
+      coalesce(z.utc_offset, k.utc_offset) as utc_offset,
+      coalesce(q.day, k.day) as day,
+      coalesce(q.day_calls, k.day_calls) as day_calls,
+      v.declared_value
+    from unnest(v_work) w
+    join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
+    join bookpost.carrier_apis a on a.code = w.api_code
+    join bookpost.parcels p on p.id = w.parcel_id
+    join bookpost_private.checks k on k.parcel_id = w.parcel_id
+    -- Only a new answer can move it.
+    left join lateral (
+      select e.local_time - (e.occurred_at at time zone 'UTC') as utc_offset
+      from bookpost.tracking_events e
+      where w.outcome = 'updated' and e.parcel_id = w.parcel_id
+        and e.occurred_at is not null and e.local_time is not null and not e.is_date_only
+      order by e.sort_at desc, e.sort_rank desc, e.identity desc
+      limit 1
+    ) z on true
+    -- Where each parcel's calls are limited. A batch's request is told with one of its lookups and asked about all.
+    left join lateral bookpost_private.count_parcel_calls(w.api_code, k.day, k.day_calls, case
+        when w.outcome = 'local' and w.calls = '[]' then 0
+        else greatest(1, (select count(*) from jsonb_to_recordset(w.calls) n (kind text) where n.kind = 'lookup'))
+      end::integer) q on a.calls_per_parcel_per_day is not null
+    left join lateral (
+      select sum(bookpost_private.comparable_value(b.declared_value, b.declared_currency)) as declared_value
+      from bookpost.parcel_books pb join bookpost.books b on b.id = pb.book_id
+      where pb.parcel_id = w.parcel_id and pb.stopped_at is null
+    ) v on true
   ) n
   where c.parcel_id = n.parcel_id;
 
   -- Whatever the outcome: a carrier may have forgotten a parcel that was delivered long ago.
   perform bookpost_private.close_finished_parcels(array(select w.parcel_id from unnest(v_work) w));
 
-  -- 6. Budgets, only where there is something to write: calls beyond the one the permit paid for, or none at all; waiting; parking.
+  -- 6. Budgets, only where there is something to write: calls that were paid for and not made, or the other way round; waiting; parking.
   for v_api in
     select w.api_code, a.day_time_zone,
-      sum(jsonb_array_length(w.calls)) - count(distinct w.batch_id) as extra_calls,
+      sum(jsonb_array_length(w.calls)) - sum(w.paid_calls) as extra_calls,
       max(case
         when w.outcome = 'rate_limited' then
           -- 1 minute where the carrier named no time (chosen).
@@ -348,27 +377,10 @@ begin
     where b.api_code = v_api.api_code;
   end loop;
 
-  -- 7. Circuits.
-  for v_api in
-    select w.api_code, array_agg(w.lookup_id order by w.place) as ids, array_agg(w.generation order by w.place) as generations,
-      array_agg(o.circuit_effect order by w.place) as effects,
-      array_agg(coalesce(w.error_code, w.outcome) order by w.place) as reasons
-    from unnest(v_work) with ordinality w (
-      lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
-      is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
-      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, place
-    )
-    join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
-    group by w.api_code
-    order by w.api_code
-  loop
-    perform bookpost_private.report_to_circuit(v_api.api_code, v_api.ids, v_api.generations, v_api.effects, v_api.reasons);
-  end loop;
-
-  -- 8. The ledger and the evidence.
+  -- 7. The ledger and the evidence.
   insert into bookpost_private.lookups
-    (id, parcel_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
-  select w.lookup_id, w.parcel_id, w.api_code, w.generation, w.is_probe, w.worker_id, w.started_at, v_now,
+    (id, parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
+  select w.lookup_id, w.parcel_id, w.batch_id, w.api_code, w.generation, w.is_probe, w.worker_id, w.started_at, v_now,
     w.outcome, w.error_code, left(w.error_message, 500), jsonb_array_length(w.calls)
   from unnest(v_work) w;
 
@@ -382,6 +394,23 @@ begin
   select w.lookup_id, w.parcel_id, w.api_code, v_now, w.digest, w.body
   from unnest(v_work) w
   where w.body is not null and w.outcome in ('updated', 'malformed', 'rejected');
+
+  -- 8. Circuits: after the ledger, which knows the parcels and the requests of failures.
+  for v_api in
+    select w.api_code, array_agg(w.lookup_id order by w.place) as ids, array_agg(w.generation order by w.place) as generations,
+      array_agg(o.circuit_effect order by w.place) as effects,
+      array_agg(coalesce(w.error_code, w.outcome) order by w.place) as reasons
+    from unnest(v_work) with ordinality w (
+      lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
+      is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
+      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, paid_calls, place
+    )
+    join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
+    group by w.api_code
+    order by w.api_code
+  loop
+    perform bookpost_private.report_to_circuit(v_api.api_code, v_api.ids, v_api.generations, v_api.effects, v_api.reasons);
+  end loop;
 
   return query
   select w.lookup_id, w.parcel_id, w.outcome, p.status, v_previous ->> (w.parcel_id::text)

@@ -1,5 +1,5 @@
---! Previous: sha1:d11342387745691fba4e0502bb247b7cdd4dab97
---! Hash: sha1:6671c123fdb8d17cf7b7a9e3ab99fae3de70efb4
+--! Previous: sha1:b0fce9e922261d4ca35f3f039c2a0745f523ec86
+--! Hash: sha1:97be7e370b18510118c3e594a92898bf300891b9
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -72,12 +72,12 @@ begin
     on conflict (carrier_code, tracking_number) where closed_at is null do nothing
     returning id into v_parcel_id;
     if found then
-      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason)
-      values (
-        v_parcel_id, v_carrier.api_code,
+      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason, head_start)
+      select v_parcel_id, v_carrier.api_code,
         case when v_carrier.api_code is not null then clock_timestamp() end,
-        case when v_carrier.api_code is null then 'no_api' end
-      );
+        case when v_carrier.api_code is null then 'no_api' end,
+        h.head_start
+      from bookpost_private.head_starts h where h.reason = 'asked_for';
       exit;
     end if;
     -- `stuck` lists a live parcel without its check; whoever tracks it mends it.
@@ -199,8 +199,13 @@ begin
   update bookpost_private.checks c
   set next_check_at = least(
         c.next_check_at,
-        greatest(clock_timestamp(), c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code))
+        greatest(
+          clock_timestamp(),
+          c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code),
+          bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
+        )
       ),
+      head_start = (select h.head_start from bookpost_private.head_starts h where h.reason = 'asked_for'),
       pause_reason = null
   where c.parcel_id = v_parcel_id;
 
@@ -210,7 +215,7 @@ end;
 $$;
 
 comment on function bookpost.refresh_book(uuid) is
-  'Asks for a look now, within the carrier''s limits (min_check_interval), and opens a closed or set-aside parcel again. Raises BP404 for an unknown book, BP400 when nobody can be asked, BP409 when the number has passed to a newer parcel.';
+  'Asks for a look now, within the carrier''s limits (min_check_interval, calls_per_parcel_per_day), and opens a closed or set-aside parcel again. Raises BP404 for an unknown book, BP400 when nobody can be asked, BP409 when the number has passed to a newer parcel.';
 
 create function bookpost.stop_tracking(book uuid) returns bookpost.books
 language plpgsql security definer

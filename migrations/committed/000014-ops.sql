@@ -1,5 +1,5 @@
---! Previous: sha1:6671c123fdb8d17cf7b7a9e3ab99fae3de70efb4
---! Hash: sha1:f3790798bdd231060a7270f093413f6856eec5ef
+--! Previous: sha1:97be7e370b18510118c3e594a92898bf300891b9
+--! Hash: sha1:d5eb65f6aa05c2a7fb77bd377291282da875950d
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -19,6 +19,10 @@ end;
 $$;
 
 create view bookpost_ops.why with (security_invoker = true) as
+with gates as materialized (
+  select a.code, x.allowance, x.urgent_allowance, x.reason, x.until, x.next_call_at, x.pace, x.batch_size
+  from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) x
+)
 select
   p.id as parcel_id,
   p.carrier_code,
@@ -31,7 +35,8 @@ select
     when q.locked_at is not null then 'looking'
     when q.parcel_id is not null and q.attempts < q.max_attempts then 'queued'
     when c.next_check_at > now() then 'scheduled'
-    when g.allowance = 0 then g.reason
+    when g.urgent_allowance = 0 then g.reason
+    when d.place > d.allowance then 'no_budget'
     else 'due'
   end as reason,
   case
@@ -39,9 +44,14 @@ select
     when c.pause_reason is not null then null
     when q.parcel_id is not null and q.attempts < q.max_attempts then q.run_at
     when c.next_check_at > now() then c.next_check_at
-    when g.allowance = 0 then g.until
+    when g.urgent_allowance = 0 then g.until
+    -- About: those before it go first, at the pace at which the allowance is used up evenly.
+    when d.place > d.allowance then
+      greatest(g.until, g.next_call_at) + g.pace * ((d.place - d.allowance) / g.batch_size)
     else c.next_check_at
   end as until,
+  coalesce(o.person_after <= now() - coalesce(c.last_changed_at, p.created_at), false)
+    or coalesce(c.pause_reason in ('quarantined', 'no_api'), false) as needs_person,
   c.last_outcome,
   c.last_error,
   c.last_looked_at
@@ -49,10 +59,16 @@ from bookpost.parcels p
 join bookpost_private.checks c on c.parcel_id = p.id
 left join bookpost_private.leases l on l.parcel_id = p.id
 left join bookpost_private.queued_lookups() q on q.parcel_id = p.id
+left join bookpost_private.lookup_outcomes o on o.outcome = c.last_outcome
+left join gates g on g.code = c.api_code
 left join (
-  select a.code, x.allowance, x.reason, x.until
-  from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) x
-) g on g.code = c.api_code
+  -- Those that wait for their turn, and how many may go before the next minute.
+  select k.parcel_id,
+    case when bookpost_private.is_urgent(k.head_start) then t.urgent_allowance else t.allowance end as allowance,
+    row_number() over (partition by k.api_code order by k.next_check_at - k.head_start, k.parcel_id) as place
+  from bookpost_private.checks k join gates t on t.code = k.api_code
+  where k.next_check_at <= now()
+) d on d.parcel_id = p.id
 left join lateral (
   select string_agg(b.title, ', ' order by b.title) as titles
   from bookpost.parcel_books pb join bookpost.books b on b.id = pb.book_id
@@ -61,7 +77,26 @@ left join lateral (
 where p.closed_at is null;
 
 comment on view bookpost_ops.why is
-  'Why each live parcel is where it is: exactly one row each, with the reason and until when it holds. no_api and quarantined wait for a person, not_configured and parked for credentials.';
+  'Why each live parcel is where it is: exactly one row each, with the reason and until when it holds. no_budget: calls are scarce and others go first, until about then. no_api and quarantined wait for a person, not_configured and parked for credentials; needs_person: so does this one, whatever it waits for.';
+
+create view bookpost_ops.needs_person with (security_invoker = true) as
+select
+  case when c.pause_reason = 'quarantined' then 'quarantined' else c.last_outcome end as kind,
+  c.api_code,
+  p.id as parcel_id,
+  p.carrier_code || ' ' || p.tracking_number as what,
+  c.last_error as detail,
+  coalesce(c.last_changed_at, p.created_at) as since
+from bookpost_private.checks c
+join bookpost.parcels p on p.id = c.parcel_id and p.closed_at is null
+left join bookpost_private.lookup_outcomes o on o.outcome = c.last_outcome
+where c.pause_reason = 'quarantined' or o.person_after <= now() - coalesce(c.last_changed_at, p.created_at)
+union all
+select 'parked', b.api_code, null, b.api_code, b.parked_reason, b.parked_at
+from bookpost_private.budgets b where b.parked_at is not null;
+
+comment on view bookpost_ops.needs_person is
+  'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, answers that make no sense, requests that were refused, APIs that refused our credentials.';
 
 create view bookpost_ops.circuits with (security_invoker = true) as
 select
@@ -71,6 +106,7 @@ select
   c.consecutive_failures,
   c.open_until,
   c.is_forced,
+  case when c.state = 'closed' and c.released_at + a.release_duration > now() then c.released_at + a.release_duration end as released_until,
   g.reason as held_by,
   g.until as held_until,
   b.parked_reason,
@@ -92,7 +128,7 @@ left join lateral (
 ) t on true;
 
 comment on view bookpost_ops.circuits is
-  'Each API''s circuit, what holds it back and until when, what it has used of its day, and how many parcels are due.';
+  'Each API''s circuit, what holds it back and until when, what it has used of its day, and how many parcels are due. released_until: after an outage, until when it is let through gradually.';
 
 create view bookpost_ops.recent_lookups with (security_invoker = true) as
 select k.finished_at, k.api_code, p.carrier_code, p.tracking_number, k.outcome, k.error_code, k.error_message,

@@ -27,6 +27,18 @@ export interface CarrierClientOptions {
   readonly limits?: Partial<HttpLimits>;
 }
 
+/** How one lookup is made. */
+export interface LookupOptions {
+  /** Breaks it off; that is a `local` outcome. */
+  readonly signal?: AbortSignal;
+  /**
+   * Awaited before each request goes out, token and registration included: a
+   * caller with a budget pays there. What it throws ends the lookup; a
+   * LookupError as such, anything else as `local`.
+   */
+  readonly beforeRequest?: (kind: CarrierCall["kind"]) => Promise<void>;
+}
+
 /** One carrier's API, ready to be asked. One per process: it holds the token and the connections. */
 export interface CarrierClient {
   readonly code: string;
@@ -36,15 +48,13 @@ export interface CarrierClient {
    * Asks the carrier about one number. Never throws. Takes at most four
    * requests, each with its own deadline: a token, the lookup, and where the
    * carrier refuses the token, both once more; an aggregator that must be told
-   * of the parcel first gets one more. `signal` breaks it off; that is
-   * a `local` outcome.
+   * of the parcel first gets one more.
    */
   lookUp(
     trackingNumber: string,
-    options?: {
+    options?: LookupOptions & {
       /** Who carries it, where the API answers for many; the API's own code unless said. */
       readonly carrierCode?: string;
-      readonly signal?: AbortSignal;
     },
   ): Promise<LookupResult>;
   /**
@@ -55,11 +65,13 @@ export interface CarrierClient {
    */
   lookUpMany(
     subjects: readonly LookupSubject[],
-    options?: { readonly signal?: AbortSignal },
+    options?: LookupOptions,
   ): Promise<readonly LookupResult[]>;
   /** Breaks off what is under way and ends the connections. */
   close(): Promise<void>;
 }
+
+async function payNothing(): Promise<void> {}
 
 /** @throws UsageError BAD_BASE_URL */
 export function createCarrierClient(
@@ -132,9 +144,10 @@ export function createCarrierClient(
     kind: "lookup" | "register",
     request: CarrierRequest,
     calls: CarrierCall[],
-    signal: AbortSignal | undefined,
+    { signal, beforeRequest = payNothing }: LookupOptions,
   ) {
-    const sendWith = (headers: Record<string, string>) => {
+    const sendWith = async (headers: Record<string, string>) => {
+      await beforeRequest(kind);
       const authorized = { ...request, headers: { ...request.headers, ...headers } };
       return send(kind, prefix, authorized, calls, signal);
     };
@@ -146,12 +159,13 @@ export function createCarrierClient(
         token: null,
       };
     const bearer = (token: Secret) => ({ authorization: `Bearer ${token.reveal()}` });
-    const token = await tokens.token(signal);
+    const payToken = () => beforeRequest("token");
+    const token = await tokens.token(payToken, signal);
     const response = await sendWith(bearer(token));
     if (response.status !== 401) return { response, token };
     // Tokens are also withdrawn before their time. Once: a second refusal is about us.
     tokens.discard(token);
-    const fresh = await tokens.token(signal);
+    const fresh = await tokens.token(payToken, signal);
     return { response: await sendWith(bearer(fresh)), token: fresh };
   }
 
@@ -168,12 +182,12 @@ export function createCarrierClient(
   async function register(
     subject: LookupSubject,
     calls: CarrierCall[],
-    signal: AbortSignal | undefined,
+    options: LookupOptions,
   ): Promise<LookupError> {
     try {
       const request = adapter.register?.(subject);
       if (request === undefined) throw new Error(`${adapter.code} cannot register parcels`);
-      const { response } = await ask("register", request, calls, signal);
+      const { response } = await ask("register", request, calls, options);
       return (
         refusalIn(adapter, response) ??
         new NotFound("REGISTERED", `${name} has just been told of this parcel.`)
@@ -190,15 +204,15 @@ export function createCarrierClient(
 
   async function lookUpMany(
     asked: readonly LookupSubject[],
-    { signal }: { readonly signal?: AbortSignal } = {},
+    options: LookupOptions = {},
   ): Promise<readonly LookupResult[]> {
     const calls: CarrierCall[] = [];
-    const ready = asked.map((subject) => checkSubject(subject, signal));
+    const ready = asked.map((subject) => checkSubject(subject, options.signal));
     const askable = ready.filter(
       (subject): subject is LookupSubject => !(subject instanceof Error),
     );
     const subjects = asksOneByOne ? askable.slice(0, 1) : askable;
-    const answers = await askAbout(subjects, calls, signal);
+    const answers = await askAbout(subjects, calls, options);
     return ready.map((subject, i) => {
       // One request for all: it is told once, with the first. So is a token, fetched for whoever came.
       const told = i === 0 ? [...tokenCalls.splice(0), ...calls] : [];
@@ -235,12 +249,12 @@ export function createCarrierClient(
   async function askAbout(
     subjects: readonly LookupSubject[],
     calls: CarrierCall[],
-    signal: AbortSignal | undefined,
+    options: LookupOptions,
   ): Promise<ReadonlyMap<LookupSubject, Answer>> {
     const answers = new Map<LookupSubject, Answer>();
     if (subjects.length === 0) return answers;
     try {
-      const { response, token } = await ask("lookup", adapter.request(subjects), calls, signal);
+      const { response, token } = await ask("lookup", adapter.request(subjects), calls, options);
       const secrets = [...Object.values(credentials), ...(token === null ? [] : [token])];
       const body = evidenceOf(response.body, secrets);
       if (subjects.length > 1 && isBatchFault(adapter, response)) {
@@ -249,7 +263,7 @@ export function createCarrierClient(
       }
       for (const subject of subjects) {
         const end = endOf(response, subject);
-        const told = end instanceof NotRegistered ? await register(subject, calls, signal) : end;
+        const told = end instanceof NotRegistered ? await register(subject, calls, options) : end;
         answers.set(
           subject,
           told instanceof Error ? failed(told, body) : { kind: "found", tracking: told, body },
@@ -279,7 +293,7 @@ export function createCarrierClient(
 
   async function lookUp(
     trackingNumber: string,
-    options: { readonly carrierCode?: string; readonly signal?: AbortSignal } = {},
+    options: LookupOptions & { readonly carrierCode?: string } = {},
   ): Promise<LookupResult> {
     const carrierCode = options.carrierCode ?? adapter.code;
     const [result] = await lookUpMany([{ trackingNumber, carrierCode }], options);

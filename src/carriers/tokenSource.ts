@@ -18,10 +18,11 @@ const LONGEST_MARGIN_MS = 5 * 60_000;
 
 export interface TokenSource {
   /**
-   * A token that is good now. However many ask at once, one request goes out.
+   * A token that is good now. However many ask at once, one request goes out, and `beforeRequest` of the one who
+   * came first is asked before it.
    * @throws LookupError what the token request ended with; LocalTrouble where `signal` fires first
    */
-  token(signal?: AbortSignal): Promise<Secret>;
+  token(beforeRequest: () => Promise<void>, signal?: AbortSignal): Promise<Secret>;
   /** The carrier refused `token` although it should be good: the next asker gets a new one. */
   discard(token: Secret): void;
 }
@@ -38,7 +39,8 @@ export function createTokenSource(options: {
   let current: { readonly token: Secret; readonly refreshAtMs: number } | null = null;
   let flight: Promise<Secret> | null = null;
 
-  async function fetchToken(): Promise<Secret> {
+  async function fetchToken(beforeRequest: () => Promise<void>): Promise<Secret> {
+    await beforeRequest();
     const askedAtMs = options.now().getTime();
     const response = await options.ask();
     const parsed = reply.safeParse(parseJson(response.body));
@@ -58,9 +60,9 @@ export function createTokenSource(options: {
   }
 
   return {
-    async token(signal) {
+    async token(beforeRequest, signal) {
       if (current !== null && options.now().getTime() < current.refreshAtMs) return current.token;
-      flight ??= fetchToken().finally(() => {
+      flight ??= fetchToken(beforeRequest).finally(() => {
         flight = null;
       });
       return unlessAborted(flight, signal, options.carrierName);

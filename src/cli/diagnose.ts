@@ -120,8 +120,10 @@ async function checkDatabase(db: Queryable): Promise<Finding[]> {
     checkClock(health.clockMs - clockMs),
     ...checkWorkers(health),
     checkDue(health),
+    ...checkScarce(health),
     ...(await checkCircuits(db)),
     checkQuarantine(health),
+    ...checkNeedsPerson(health),
     ...checkStuck(health),
   ];
 }
@@ -183,6 +185,33 @@ function checkDue({ longestOverdueMs }: Health): Finding {
   return longestOverdueMs < OVERDUE_MS
     ? well("due", text)
     : wrong("due", text, "npx bookpost why names it; more workers or a larger allowance help");
+}
+
+function checkScarce({ scarce }: Health): Finding[] {
+  return scarce.map(({ apiCode, parcels, longestMs }) =>
+    note(
+      "calls",
+      `${parcels} ${parcels === 1 ? "parcel waits" : "parcels wait"} for ${apiCode}, which allows few calls, one for ${duration(longestMs)}`,
+      "what matters goes first (npx bookpost why); a larger plan, entered in bookpost.carrier_apis, helps",
+    ),
+  );
+}
+
+/** Kinds of bookpost_ops.needs_person → what they mean. */
+const NEEDS: Readonly<Record<string, string>> = {
+  not_found: "unknown to their carrier for 30 days",
+  malformed: "answered with what makes no sense",
+  rejected: "refused by their carrier",
+};
+
+function checkNeedsPerson({ needsPerson }: Health): Finding[] {
+  return needsPerson.map(({ kind, parcels }) =>
+    note(
+      "parcels",
+      `${parcels} ${NEEDS[kind] ?? kind}`,
+      "npx bookpost sql 'select * from bookpost_ops.needs_person'; correct the number, or stop tracking it",
+    ),
+  );
 }
 
 async function checkCircuits(db: Queryable): Promise<Finding[]> {

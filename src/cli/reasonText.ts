@@ -11,7 +11,7 @@ const REASONS: Readonly<Record<string, string>> = {
   circuit_open: "the carrier failed too often and is left alone for a while",
   circuit_half_open: "one probe is out; the others wait for its answer",
   not_before: "the carrier asked us to wait",
-  no_budget: "today's calls to this carrier are spent",
+  no_budget: "this carrier allows few calls, and others go first",
   parked: "the carrier refused our credentials; set others and restart the worker",
   not_configured: "no running worker has credentials for this carrier; see npx bookpost doctor",
   no_api: "nobody can be asked; people set its status",

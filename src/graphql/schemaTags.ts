@@ -103,6 +103,11 @@ const tags: JSONPgSmartTags["config"] = {
       tags: { behavior: [LISTED, BY_KEY], defaultOrder: "NAME_ASC" },
       attribute: { code: FILTER_AND_ORDER, name: FILTER_AND_ORDER },
     },
+    "bookpost.carrier_limits": {
+      constraint: {
+        carrier_limits_api_code_fkey: { tags: { foreignFieldName: "limits" } },
+      },
+    },
     "bookpost.carrier_circuits": {
       tags: { behavior: [LISTED, BY_KEY], defaultOrder: "API_CODE_ASC" },
       attribute: {

@@ -1,6 +1,6 @@
 import type { Queryable } from "../db/withTransaction.ts";
 
-/** Why a parcel may not be looked up now; `retryAt` says until when, where that is known. */
+/** Why a parcel may not be looked up now. */
 export type Refusal =
   | "busy"
   | "gone"
@@ -30,7 +30,13 @@ export interface Permit {
 
 export type Verdict =
   | Permit
-  | { readonly verdict: Refusal; readonly parcelId: string; readonly retryAt: Date | null };
+  | {
+      readonly verdict: Refusal;
+      readonly parcelId: string;
+      /** Until when the reason holds, where that is known: an instant of the database's clock, and how far away it was there. */
+      readonly retryAt: Date | null;
+      readonly retryInMs: number | null;
+    };
 
 /** Asks for permission to look up parcels: `bookpost_private.acquire_lookups`. One verdict for each id given, in that order. Commits. */
 export async function acquireLookups(
@@ -42,6 +48,7 @@ export async function acquireLookups(
     parcelId: string;
     verdict: Verdict["verdict"];
     retryAt: Date | null;
+    retryInMs: number | null;
     lookupId: string;
     batchId: string;
     apiCode: string;
@@ -50,21 +57,24 @@ export async function acquireLookups(
     waitMs: number;
     useWithinMs: number;
   }>(
-    `select parcel_id as "parcelId", verdict, retry_at as "retryAt", lookup_id as "lookupId", batch_id as "batchId",
+    `select parcel_id as "parcelId", verdict, retry_at as "retryAt",
+       case when isfinite(retry_at) then extract(epoch from retry_at - clock_timestamp())::double precision * 1000 end as "retryInMs", lookup_id as "lookupId", batch_id as "batchId",
        api_code as "apiCode", carrier_code as "carrierCode", tracking_number as "trackingNumber", wait_ms as "waitMs", use_within_ms as "useWithinMs"
      from bookpost_private.acquire_lookups($1, $2)`,
     [[...new Set(parcelIds)], workerId],
   );
   const verdicts = new Map<string, Verdict>();
-  for (const { verdict, parcelId, retryAt, ...permit } of rows)
+  for (const { verdict, parcelId, retryAt, retryInMs, ...permit } of rows)
     verdicts.set(
       parcelId,
-      verdict === "permit" ? { verdict, parcelId, ...permit } : { verdict, parcelId, retryAt },
+      verdict === "permit"
+        ? { verdict, parcelId, ...permit }
+        : { verdict, parcelId, retryAt, retryInMs },
     );
   return parcelIds.map((parcelId) => {
     const verdict = verdicts.get(parcelId);
     // Asked for twice at once: the first caller has the permit, to the second the parcel is busy.
     verdicts.delete(parcelId);
-    return verdict ?? { verdict: "busy", parcelId, retryAt: null };
+    return verdict ?? { verdict: "busy", parcelId, retryAt: null, retryInMs: null };
   });
 }

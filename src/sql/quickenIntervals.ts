@@ -15,7 +15,8 @@ export async function quickenIntervals(db: Queryable): Promise<void> {
   );
   await db.query(
     `update bookpost.carrier_apis
-     set cooldown = '8 seconds', max_cooldown = '8 seconds', min_check_interval = '1 second',
-       calls_per_window = null, call_window = null, calls_per_day = null`,
+     set cooldown = '8 seconds', max_cooldown = '8 seconds', release_duration = '4 seconds',
+       min_check_interval = '1 second', calls_per_day = null, calls_per_parcel_per_day = null`,
   );
+  await db.query("delete from bookpost.carrier_limits");
 }

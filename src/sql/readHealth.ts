@@ -15,7 +15,15 @@ export interface Health {
   readonly longestOverdueMs: number | null;
   /** Live parcels whose API no living worker has credentials for, by API. */
   readonly notConfigured: readonly { readonly apiCode: string; readonly parcels: number }[];
+  /** APIs whose calls are scarce: how many parcels are due, and for how long the longest. */
+  readonly scarce: readonly {
+    readonly apiCode: string;
+    readonly parcels: number;
+    readonly longestMs: number;
+  }[];
   readonly quarantined: number;
+  /** Parcels that a person should look at, by what is wrong; those set aside are counted above. */
+  readonly needsPerson: readonly { readonly kind: string; readonly parcels: number }[];
   readonly stuck: readonly {
     readonly kind: string;
     readonly id: string;
@@ -28,7 +36,7 @@ export interface Health {
 export async function readHealth(db: Queryable): Promise<Health> {
   const { rows } = await db.query<Health>(
     `with gates as materialized (
-      select a.code, g.allowance, g.reason
+      select a.code, g.allowance, g.urgent_allowance, g.reason, g.pace
       from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) g
     )
     select
@@ -53,8 +61,29 @@ export async function readHealth(db: Queryable): Promise<Health> {
           order by c.next_check_at
           limit 1
         ) d
-        where g.allowance > 0
+        -- Where calls are scarce waiting is the rule.
+        where g.allowance > 0 and g.pace = interval '0'
       ) as "longestOverdueMs",
+      (
+        select coalesce(json_agg(json_build_object(
+          'apiCode', g.code, 'parcels', n.parcels, 'longestMs', extract(epoch from clock_timestamp() - n.since) * 1000
+        ) order by g.code), '[]')
+        from gates g
+        cross join lateral (
+          select count(*) as parcels, min(c.next_check_at) as since
+          from bookpost_private.checks c
+          where c.api_code = g.code and c.next_check_at <= clock_timestamp()
+            and not exists (select from bookpost_private.leases l where l.parcel_id = c.parcel_id)
+        ) n
+        where g.pace > interval '0' and n.parcels > greatest(1, g.urgent_allowance)
+      ) as scarce,
+      (
+        select coalesce(json_agg(json_build_object('kind', k.kind, 'parcels', k.parcels) order by k.kind), '[]')
+        from (
+          select p.kind, count(*)::integer as parcels from bookpost_ops.needs_person p
+          where p.parcel_id is not null and p.kind <> 'quarantined' group by p.kind
+        ) k
+      ) as "needsPerson",
       (
         select coalesce(json_agg(json_build_object('apiCode', g.code, 'parcels', n.parcels) order by g.code), '[]')
         from gates g

@@ -12,8 +12,8 @@ import { createTracker, type Tracker } from "./tracker.ts";
 export interface Runtime {
   readonly pool: pg.Pool;
   readonly tracker: Tracker;
-  /** Puts the running job off until `until`; it then ends as done. Commits. */
-  snooze(job: Job, until: Date): Promise<void>;
+  /** Puts the running job off by `ms` of the database's clock; it then ends as done. Commits. */
+  snooze(job: Job, ms: number): Promise<void>;
   /** Resolves once this worker has said that it is alive: from then on dispatch counts on its carriers. */
   readonly ready: Promise<void>;
 }
@@ -64,8 +64,8 @@ export function openRuntime(options: {
   runtimes.set(workerId, {
     pool,
     tracker: createTracker({ pool, workerId, clients }),
-    async snooze({ task_identifier, payload, key, max_attempts }, until) {
-      await snoozeOne({ task_identifier, payload, key, max_attempts, until });
+    async snooze({ task_identifier, payload, key, max_attempts }, ms) {
+      await snoozeOne({ task_identifier, payload, key, max_attempts, ms });
     },
     ready,
   });

@@ -1,11 +1,11 @@
 import type { LookupResult } from "../carriers/carrier.ts";
-import type { CarrierClient } from "../carriers/client.ts";
+import type { CarrierClient, LookupOptions } from "../carriers/client.ts";
 import type { Permit, Verdict } from "../sql/acquireLookups.ts";
 
 /** One request to a carrier, for all lookups of a batch. */
 export interface SharedRequest {
   /** What the carrier said of this lookup's parcel. The first caller sends the request, the others share its answer. */
-  resultOf(lookupId: string, signal: AbortSignal): Promise<LookupResult>;
+  resultOf(lookupId: string, options: LookupOptions): Promise<LookupResult>;
 }
 
 /**
@@ -28,9 +28,9 @@ export function shareRequests(
 function shareRequest(client: CarrierClient, members: readonly Permit[]): SharedRequest {
   let answer: Promise<readonly LookupResult[]> | null = null;
   return {
-    async resultOf(lookupId, signal) {
-      // All signals of a worker fire together, so the first one's will do for all.
-      answer ??= client.lookUpMany(members, { signal });
+    async resultOf(lookupId, options) {
+      // The first one pays for the request. All signals of a worker fire together, so its will do for all.
+      answer ??= client.lookUpMany(members, options);
       const place = members.findIndex((member) => member.lookupId === lookupId);
       return (await answer)[place] as LookupResult;
     },

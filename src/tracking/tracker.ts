@@ -1,14 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
+import type { LookupResult } from "../carriers/carrier.ts";
 import type { CarrierClient } from "../carriers/client.ts";
-import { acquireLookups, type Permit, type Refusal } from "../sql/acquireLookups.ts";
+import { acquireLookups, type Permit } from "../sql/acquireLookups.ts";
+import { confirmLookups } from "../sql/confirmLookups.ts";
 import { interruptLookups } from "../sql/interruptLookups.ts";
 import type { LookupReport, RecordedLookup } from "../sql/recordLookups.ts";
 import { releaseLookups } from "../sql/releaseLookups.ts";
 import { coalesce } from "./coalesce.ts";
+import { payer, Unpaid } from "./payer.ts";
 import { recordSafely } from "./recordSafely.ts";
 import { reportFrom } from "./reportFrom.ts";
 import { shareRequests } from "./shareRequests.ts";
+import { sleepUntil } from "./sleepUntil.ts";
 
 /** How an attempt to look up one parcel ended. */
 export type TrackingEnd =
@@ -19,12 +23,8 @@ export type TrackingEnd =
     } & RecordedLookup)
   /** Its lease had gone before the answer came; nothing was changed. */
   | { readonly kind: "stale" }
-  /** No request went out. `retryAt`: until when the reason holds, where that is known. */
-  | {
-      readonly kind: "refused";
-      readonly reason: Refusal | "late" | "not_configured";
-      readonly retryAt: Date | null;
-    };
+  /** No request went out. `retryInMs`: how long the reason holds, where that is known. */
+  | { readonly kind: "refused"; readonly reason: string; readonly retryInMs: number | null };
 
 export interface Tracker {
   /**
@@ -37,6 +37,9 @@ export interface Tracker {
 
 /** Chosen: larger batches won nothing more in trials. */
 const MAX_BATCH = 100;
+
+/** Chosen: what may have changed since a permit was granted is asked once more after a wait as long as this. */
+const CONFIRM_AFTER_MS = 100;
 
 /** Shorter than what is left of a lease (100 s) after the longest lookup (80 s). */
 const RECORD_PATIENCE_MS = 15_000;
@@ -62,6 +65,11 @@ export function createTracker(options: {
     }));
   }, MAX_BATCH);
 
+  const confirm = coalesce(
+    (lookupIds: readonly string[]) => confirmLookups(pool, lookupIds),
+    MAX_BATCH,
+  );
+
   const record = coalesce(async (reports: readonly LookupReport[]) => {
     const recorded = await recordSafely(pool, reports, workerId);
     const byId = new Map(recorded.map((r) => [r.lookupId, r]));
@@ -83,23 +91,33 @@ export function createTracker(options: {
   async function lookUp(parcelId: string, signal: AbortSignal): Promise<TrackingEnd> {
     const { verdict, request, startedAt, answeredAt } = await acquire(parcelId);
     if (verdict.verdict !== "permit")
-      return { kind: "refused", reason: verdict.verdict, retryAt: verdict.retryAt };
+      return { kind: "refused", reason: verdict.verdict, retryInMs: verdict.retryInMs };
     const permit: Permit = verdict;
     let giveUp: (() => Promise<unknown>) | null = () =>
       releaseLookups(pool, [permit.lookupId], "not used");
     try {
-      if (!request) return { kind: "refused", reason: "not_configured", retryAt: null };
+      if (!request) return { kind: "refused", reason: "not_configured", retryInMs: null };
       // The database granted it between these two moments: waiting from the later one is never
       // too early, counting from the earlier one never too late, whatever the clocks say.
-      const callAt = answeredAt + permit.waitMs;
-      const callBefore = startedAt + permit.waitMs + permit.useWithinMs;
-      if (permit.waitMs > 0) await sleepUntil(callAt, signal);
-      if (performance.now() > callBefore || signal.aborted)
-        return { kind: "refused", reason: "late", retryAt: new Date() };
-
-      // From here on the carrier may have counted a call, and so do we.
+      await sleepUntil(answeredAt + permit.waitMs, signal);
+      if (signal.aborted) return { kind: "refused", reason: "stopping", retryInMs: 0 };
+      if (permit.waitMs > CONFIRM_AFTER_MS) {
+        const { refusal, retryInMs } = await confirm(permit.lookupId);
+        if (refusal !== null) return { kind: "refused", reason: refusal, retryInMs };
+      }
+      const beforeRequest = payer({
+        pool,
+        lookupId: permit.lookupId,
+        callBefore: startedAt + permit.waitMs + permit.useWithinMs,
+        signal,
+      });
+      const result = await request.resultOf(permit.lookupId, { signal, beforeRequest });
+      if (isUnpaid(result)) {
+        const { refusal, retryInMs } = result.error;
+        return { kind: "refused", reason: refusal === "late" ? "no_budget" : refusal, retryInMs };
+      }
+      // The carrier has counted a call, and so do we.
       giveUp = () => interruptLookups(pool, [permit.lookupId], "its end could not be recorded");
-      const result = await request.resultOf(permit.lookupId, signal);
       const recorded = await recordPatiently(reportFrom(permit.lookupId, result, new Date()));
       giveUp = null;
       if (!recorded) return { kind: "stale" };
@@ -114,12 +132,7 @@ export function createTracker(options: {
   return { lookUp };
 }
 
-async function sleepUntil(at: number, signal: AbortSignal): Promise<void> {
-  // Timers may fire up to a millisecond early.
-  for (
-    let left = at - performance.now();
-    left > 0 && !signal.aborted;
-    left = at - performance.now()
-  )
-    await sleep(left + 1, undefined, { signal }).catch(() => {});
+/** Nothing was sent: the permit can go back. */
+function isUnpaid(result: LookupResult): result is LookupResult & { readonly error: Unpaid } {
+  return result.kind === "failed" && result.error instanceof Unpaid && result.calls.length === 0;
 }

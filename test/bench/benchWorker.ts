@@ -80,8 +80,10 @@ export async function benchWorker(
         reason: "a new measurement",
         holdFor: "1 hour",
       });
+    // None of them is recovering from an outage of the measurement before.
+    await pool.query("update bookpost.carrier_circuits set released_at = null");
     await pool.query(
-      "update bookpost_private.budgets set not_before = null, not_before_reason = null, next_call_at = '-infinity', next_turn_at = '-infinity'",
+      "update bookpost_private.budgets set not_before = null, not_before_reason = null, next_release_at = '-infinity'",
     );
     await pool.query(
       "update bookpost.carrier_apis set failure_threshold = case when $1 and code = $2 then 1000000 else 3 end",
@@ -149,8 +151,9 @@ export async function benchWorker(
 }
 
 async function makeParcels({ pool }: BenchDatabase, sandbox: Sandbox, count: number) {
+  await pool.query("delete from bookpost.carrier_limits");
   await pool.query(
-    "update bookpost.carrier_apis set calls_per_window = null, call_window = null, calls_per_day = null",
+    "update bookpost.carrier_apis set calls_per_day = null, calls_per_parcel_per_day = null",
   );
   const numbers = Array.from({ length: count }, (_, i) => `BENCH${String(i).padStart(9, "0")}`);
   for (const number of numbers)

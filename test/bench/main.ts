@@ -19,6 +19,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     question: "what do a hanging, a failing and a throttling carrier cost the healthy ones?",
     run: async (args) => (await import("./isolation.ts")).benchIsolation(args),
   },
+  polling: {
+    question: "how soon does the polling policy know what has happened, and for how many calls?",
+    run: async (args) => (await import("./polling.ts")).benchPolling(args),
+  },
 };
 
 async function main(args: readonly string[]): Promise<void> {

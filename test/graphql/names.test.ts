@@ -158,14 +158,14 @@ describe("from one thing to the next", () => {
   it("carriers, their APIs and circuits are found by code", async () => {
     const data = await ask(`{
       carrier(code: "parcelforce") { name apiCode carrierCircuit { state } }
-      carrierApi(code: "dhl") { callsPerDay callWindow { seconds } carriers { nodes { code } } }
+      carrierApi(code: "dhl") { callsPerDay limits { nodes { calls callWindow { seconds } } } carriers { nodes { code } } }
       carrierCircuit(apiCode: "dhl") { state openUntil api { code } }
     }`);
     expect(data).toEqual({
       carrier: { name: "Parcelforce", apiCode: null, carrierCircuit: null },
       carrierApi: {
         callsPerDay: 250,
-        callWindow: { seconds: 5 },
+        limits: { nodes: [{ calls: 1, callWindow: { seconds: 5 } }] },
         carriers: { nodes: [{ code: "dhl" }] },
       },
       carrierCircuit: { state: "CLOSED", openUntil: null, api: { code: "dhl" } },

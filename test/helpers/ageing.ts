@@ -22,6 +22,7 @@ export async function ageCircuit(db: Queryable, apiCode: string, by: string): Pr
     `update bookpost.carrier_circuits set
        opened_at = opened_at - $2::interval, open_until = open_until - $2::interval,
        probe_until = probe_until - $2::interval, forced_until = forced_until - $2::interval,
+       released_at = released_at - $2::interval,
        changed_at = changed_at - $2::interval
      where api_code = $1`,
     [apiCode, by],
@@ -32,9 +33,13 @@ export async function ageCircuit(db: Queryable, apiCode: string, by: string): Pr
 export async function ageBudget(db: Queryable, apiCode: string, by: string): Promise<void> {
   await db.query(
     `update bookpost_private.budgets set
-       next_call_at = next_call_at - $2::interval, not_before = not_before - $2::interval,
+       next_release_at = next_release_at - $2::interval, not_before = not_before - $2::interval,
        day = (day::timestamp - $2::interval)::date
      where api_code = $1`,
+    [apiCode, by],
+  );
+  await db.query(
+    "update bookpost_private.call_windows set next_call_at = next_call_at - $2::interval where api_code = $1",
     [apiCode, by],
   );
 }
@@ -43,7 +48,7 @@ export async function ageBudget(db: Queryable, apiCode: string, by: string): Pro
 export async function ageLease(db: Queryable, parcelId: string, by: string): Promise<void> {
   await db.query(
     `update bookpost_private.leases set
-       started_at = started_at - $2::interval, lease_until = lease_until - $2::interval
+       started_at = started_at - $2::interval, call_at = call_at - $2::interval, lease_until = lease_until - $2::interval
      where parcel_id = $1`,
     [parcelId, by],
   );

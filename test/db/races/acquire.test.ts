@@ -115,7 +115,7 @@ test("the day's allowance is exact under eight connections that ask, use and giv
 });
 
 test("permits granted to eight connections at once keep the API's pace", async () => {
-  const api = await makeApi(db.pool, { calls_per_window: 50, call_window: "1 second" });
+  const api = await makeApi(db.pool, { call_windows: { "1 second": 50 } });
   const parcelIds = await dueParcels(db.pool, api.code, 160);
   const clients = await openClients(db.url, 8);
   await Promise.all(

@@ -17,6 +17,7 @@ const WHOSE: Readonly<Record<string, string>> = {
   books: "owner_id",
   carrier_apis: "everyone",
   carrier_circuits: "everyone",
+  carrier_limits: "everyone",
   carriers: "everyone",
   circuit_states: "everyone",
   notifications: "user_id",

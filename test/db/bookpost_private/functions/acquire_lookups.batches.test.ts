@@ -59,8 +59,7 @@ describe("an API that takes three numbers at once", () => {
   test("paces requests, not parcels: those of one batch are called at the same time", async () => {
     const { acquire } = await batchApi(6, {
       batch_size: 3,
-      calls_per_window: 1,
-      call_window: "1 second",
+      call_windows: { "1 second": 1 },
     });
     const permits = await acquire();
     const waits = [...Map.groupBy(permits, (p) => p.batchId).values()].map(
@@ -91,8 +90,7 @@ describe("an API that takes three numbers at once", () => {
   test("has its jobs dispatched three at a time, at the pace of its requests", async () => {
     const { client, api } = await batchApi(6, {
       batch_size: 3,
-      calls_per_window: 1,
-      call_window: "10 seconds",
+      call_windows: { "10 seconds": 1 },
     });
     expect(await dispatch(client)).toContainEqual({
       apiCode: api.code,

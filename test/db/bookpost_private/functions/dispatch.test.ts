@@ -200,31 +200,30 @@ describe("how many, and when", () => {
 
   test("run_at is spread at the API's pace, no more than the coming minute holds, the longest overdue first", async () => {
     const { client, parcelIds, jobs, dispatched } = await someParcels(15, {
-      calls_per_window: 1,
-      call_window: "5 seconds",
+      call_windows: { "5 seconds": 1 },
     });
     for (const [i, parcelId] of parcelIds.entries())
       await client.query(
         "update bookpost_private.checks set next_check_at = now() - make_interval(secs => $2) where parcel_id = $1",
         [parcelId, i],
       );
-    // 60 s ÷ 5.5 s.
-    expect(await dispatched()).toMatchObject({ dispatched: 10 });
+    // One at once, and one every 5.5 s of the coming 60 s.
+    expect(await dispatched()).toMatchObject({ dispatched: 11 });
     const queued = await jobs();
     const start = queued[0]?.run_at.getTime() ?? 0;
     expect(queued.map(({ run_at }) => run_at.getTime() - start)).toEqual(
-      Array.from({ length: 10 }, (_, i) => i * 5500),
+      Array.from({ length: 11 }, (_, i) => i * 5500),
     );
     expect(queued.map(({ key }) => key)).toEqual(
       parcelIds
         .toReversed()
-        .slice(0, 10)
+        .slice(0, 11)
         .map((id) => `parcel:${id}`),
     );
   });
 
   test("an API slower than one call a minute still gets one", async () => {
-    const { dispatched } = await someParcels(3, { calls_per_window: 1, call_window: "1 hour" });
+    const { dispatched } = await someParcels(3, { call_windows: { "1 hour": 1 } });
     expect(await dispatched()).toMatchObject({ dispatched: 1 });
   });
 

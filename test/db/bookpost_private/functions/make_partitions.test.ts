@@ -20,8 +20,8 @@ function partitions(client: ClientBase) {
 }
 
 const LOOK = `insert into bookpost_private.lookups
-  (id, parcel_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, calls)
-  values ($1, $1, 'ups', 1, false, 'w', now(), now() + $2::interval, 'updated', 1)`;
+  (id, parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, calls)
+  values ($1, $1, $1, 'ups', 1, false, 'w', now(), now() + $2::interval, 'updated', 1)`;
 
 test("made twice they are made once, and every one is protected", async () => {
   const client = await rolledBack(db);

@@ -40,12 +40,12 @@ function expectAbout(seconds: number, expected: number) {
 
 describe("after an answer", () => {
   test.each([
-    ["pre_transit", 4 * HOUR],
-    ["in_transit", HOUR],
-    ["out_for_delivery", 15 * MINUTE],
+    ["pre_transit", 6 * HOUR],
+    ["in_transit", 1.5 * HOUR],
+    ["out_for_delivery", 40 * MINUTE],
     ["available_for_pickup", 6 * HOUR],
     ["delivered", DAY],
-    ["exception", 2 * HOUR],
+    ["exception", 3 * HOUR],
     ["unknown", 4 * HOUR],
   ])("%s is looked at again by its policy", async (status, seconds) => {
     const { client, parcelId, wait } = await oneParcel();
@@ -53,16 +53,16 @@ describe("after an answer", () => {
     expectAbout(await wait(), seconds);
   });
 
-  test("silence makes it seldom: twelve looks at the policy's pace, then slower, once a day at the most", async () => {
+  test("silence makes it seldom: each look a little slower, once a day at the most", async () => {
     const { client, parcelId, wait } = await oneParcel();
     const same = (id: string) =>
       found(id, { events: [scan(ago(1), "in_transit")], digest: "same" });
     await lookUp(client, parcelId, same);
     await lookUp(client, parcelId, same);
-    expectAbout(await wait(), HOUR);
+    expectAbout(await wait(), 1.01 * 1.5 * HOUR);
     for (const [count, expected] of [
-      [12, (13 / 12) * HOUR],
-      [119, 10 * HOUR],
+      [12, 1.13 * 1.5 * HOUR],
+      [119, 2.2 * 1.5 * HOUR],
       [5000, DAY],
       [2_000_000_000, DAY],
     ] as const) {
@@ -76,7 +76,7 @@ describe("after an answer", () => {
     const { client, parcelId, wait } = await oneParcel();
     await client.query("update bookpost_private.checks set unchanged_count = 500");
     await lookUp(client, parcelId, (id) => found(id, { events: [scan(ago(1), "in_transit")] }));
-    expectAbout(await wait(), HOUR);
+    expectAbout(await wait(), 1.5 * HOUR);
   });
 
   test("never sooner than the API allows for one parcel", async () => {
@@ -92,7 +92,7 @@ describe("after an answer", () => {
   test("an unknown number is looked for again by the policy of pending, ever more seldom", async () => {
     const { client, parcelId, wait } = await oneParcel();
     await lookUp(client, parcelId, (id) => failed(id, "not_found"));
-    expectAbout(await wait(), 2 * HOUR);
+    expectAbout(await wait(), 5 * HOUR);
     await client.query("update bookpost_private.checks set unchanged_count = 500");
     await lookUp(client, parcelId, (id) => failed(id, "not_found"));
     expectAbout(await wait(), DAY);

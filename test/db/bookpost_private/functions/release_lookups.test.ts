@@ -44,9 +44,7 @@ test("yesterday's permit gives nothing back to today", async () => {
   const api = await makeApi(client);
   const { parcelId } = await trackBook(client, api.code);
   const unused = await permitFor(client, parcelId);
-  await client.query(
-    "update bookpost_private.leases set started_at = started_at - interval '1 day'",
-  );
+  await client.query("update bookpost_private.leases set call_at = call_at - interval '1 day'");
   await releaseLookups(client, [unused], "late");
   expect(await one(client, DAY_CALLS, [api.code])).toEqual({ day_calls: 1 });
 });
@@ -74,7 +72,7 @@ test("several APIs' permits go back in one call, each to its own API", async () 
 
 test("the pace is not given back: the next call still keeps its distance", async () => {
   const client = await rolledBack(db);
-  const api = await makeApi(client, { calls_per_window: 1, call_window: "1 minute" });
+  const api = await makeApi(client, { call_windows: { "1 minute": 1 } });
   const { parcelId } = await trackBook(client, api.code);
   await releaseLookups(client, [await permitFor(client, parcelId)], "late");
   await makeDue(client, parcelId);

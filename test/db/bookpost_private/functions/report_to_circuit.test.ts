@@ -10,6 +10,7 @@ import { circuitOf, transitionsOf } from "../../../helpers/circuitOf.ts";
 import { rolledBack } from "../../../helpers/database.ts";
 import { lookUp, permitFor } from "../../../helpers/lookUp.ts";
 import { type ApiLimits, makeApi } from "../../../helpers/makeApi.ts";
+import { one } from "../../../helpers/one.ts";
 import { failed, found } from "../../../helpers/reports.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
 import { trackBook } from "../../../helpers/trackBook.ts";
@@ -35,9 +36,16 @@ async function oneParcel(limits: ApiLimits = {}) {
   };
 }
 
-/** The lookup id of the probe, for a circuit that is open and has cooled down. */
+/** Opens the circuit by failures of two parcels, the last that of the one given. */
 async function open(client: ClientBase, parcelId: string): Promise<void> {
-  for (let i = 0; i < 3; i++) await lookUp(client, parcelId, (id) => failed(id, "unavailable"));
+  const { api_code } = await one<{ api_code: string }>(
+    client,
+    "select api_code from bookpost_private.checks where parcel_id = $1",
+    [parcelId],
+  );
+  const other = await trackBook(client, api_code);
+  for (const id of [other.parcelId, parcelId, parcelId])
+    await lookUp(client, id, (lookupId) => failed(lookupId, "unavailable"));
 }
 
 describe("closed", () => {
@@ -353,9 +361,10 @@ describe("half open", () => {
     const other = await trackBook(client, api.code);
     await open(client, parcelId);
     await age("31 minutes");
-    const first = await permitFor(client, parcelId);
+    const third = await trackBook(client, api.code);
+    const first = await permitFor(client, other.parcelId);
     await age("101 seconds");
-    const second = await permitFor(client, other.parcelId);
+    const second = await permitFor(client, third.parcelId);
     expect(await circuit()).toMatchObject({ state: "half_open", probe_lookup_id: second });
     // The first one's verdict is of an older generation.
     await recordLookups(client, [found(first)], "worker");

@@ -9,7 +9,7 @@ import { trackBook } from "../../../helpers/trackBook.ts";
 const db = testDatabase();
 
 const COPY = `insert into bookpost_private.leases
-  select ($1::uuid), gen_random_uuid(), batch_id, api_code, generation, is_probe, worker_id, started_at, lease_until
+  select ($1::uuid), gen_random_uuid(), batch_id, api_code, generation, is_probe, worker_id, started_at, call_at, lease_until, calls
   from bookpost_private.leases`;
 
 test("a parcel cannot have two leases", async () => {

@@ -1,0 +1,243 @@
+import type { ClientBase } from "pg";
+import { describe, expect, test } from "vitest";
+import { acquireLookups } from "../../../../src/sql/acquireLookups.ts";
+import { dispatch } from "../../../../src/sql/dispatch.ts";
+import { ageBudget, ageCircuit, makeDue } from "../../../helpers/ageing.ts";
+import { rolledBack } from "../../../helpers/database.ts";
+import { jobsOf } from "../../../helpers/jobsOf.ts";
+import { lookUp } from "../../../helpers/lookUp.ts";
+import { type ApiLimits, makeApi, zoneAt } from "../../../helpers/makeApi.ts";
+import { one } from "../../../helpers/one.ts";
+import { failed, found } from "../../../helpers/reports.ts";
+import { testDatabase } from "../../../helpers/testDatabase.ts";
+import { trackBook } from "../../../helpers/trackBook.ts";
+
+const db = testDatabase();
+
+interface Gate {
+  readonly allowance: number;
+  readonly urgent_allowance: number;
+  readonly reason: string | null;
+  /** Seconds. */
+  readonly spacing: number;
+  readonly release_spacing: number;
+  readonly pace: number;
+}
+
+function gateOf(client: ClientBase, apiCode: string): Promise<Gate> {
+  return one<Gate & Record<string, unknown>>(
+    client,
+    `select allowance, urgent_allowance, reason, extract(epoch from spacing)::float8 as spacing,
+       extract(epoch from release_spacing)::float8 as release_spacing, extract(epoch from pace)::float8 as pace
+     from bookpost_private.gate($1)`,
+    [apiCode],
+  );
+}
+
+async function anApi(limits: ApiLimits) {
+  const client = await rolledBack(db);
+  const api = await makeApi(client, limits);
+  return { client, api, gate: () => gateOf(client, api.code) };
+}
+
+/** So many parcels without a head start, due since an hour. */
+async function overdue(client: ClientBase, carrier: string, count: number): Promise<string[]> {
+  const ids: string[] = [];
+  for (let i = 0; i < count; i++) ids.push((await trackBook(client, carrier)).parcelId);
+  await client.query(
+    "update bookpost_private.checks set head_start = '0', next_check_at = now() - interval '1 hour' where parcel_id = any ($1)",
+    [ids],
+  );
+  return ids;
+}
+
+test.each([
+  [{}, { allowance: 100_000, urgent_allowance: 100_000, spacing: 0, pace: 0 }],
+  // One at once and one every 5.5 s.
+  [{ call_windows: { "5 seconds": 1 } }, { allowance: 11, spacing: 5.5, pace: 5.5 }],
+  // Of an hour's 60, those whose turn is within the minute, and the burst of 144 s.
+  [{ call_windows: { "1 hour": 60 } }, { allowance: 4, spacing: 62.908 }],
+  // The narrower one counts.
+  [{ call_windows: { "1 second": 10, "1 minute": 20 } }, { allowance: 20 }],
+  [
+    { calls_per_day: 240, day_time_zone: zoneAt(43_200) },
+    { allowance: 132, urgent_allowance: 180, spacing: 0, pace: 360 },
+  ],
+  [{ call_windows: { "5 seconds": 1 }, batch_size: 10 }, { allowance: 110 }],
+] as [ApiLimits, Partial<Gate>][])(
+  "with %j the coming minute takes %j",
+  async (limits, expected) => {
+    const { gate } = await anApi(limits);
+    const { spacing, ...found } = await gate();
+    const { spacing: wanted, ...rest } = expected;
+    expect(found).toMatchObject({ reason: null, ...rest });
+    if (wanted !== undefined) expect(spacing).toBeCloseTo(wanted, 2);
+  },
+);
+
+test("what was granted already is taken off the coming minute", async () => {
+  const { client, api, gate } = await anApi({ call_windows: { "10 seconds": 2 } });
+  const before = (await gate()).allowance;
+  const ids = await overdue(client, api.code, 1);
+  await acquireLookups(client, ids, api.workerId);
+  expect((await gate()).allowance).toBe(before - 1);
+  await ageBudget(client, api.code, "1 minute");
+  expect((await gate()).allowance).toBe(before);
+});
+
+test("an hour's calls that are used up hold the API until the next one's turn", async () => {
+  const { client, api, gate } = await anApi({ call_windows: { "1 hour": 10 } });
+  await client.query(
+    "update bookpost_private.call_windows set next_call_at = now() + interval '20 minutes' where api_code = $1",
+    [api.code],
+  );
+  expect(await gate()).toMatchObject({ allowance: 0, urgent_allowance: 0, reason: "no_budget" });
+});
+
+test("jobs that wait in the queue already take their part of the minute", async () => {
+  const { client, api } = await anApi({ call_windows: { "10 seconds": 2 } });
+  const ids = await overdue(client, api.code, 30);
+  const sent = async () =>
+    (await dispatch(client)).find(({ apiCode }) => apiCode === api.code)?.dispatched;
+  const first = await sent();
+  expect(first).toBeGreaterThan(5);
+  expect(await sent()).toBe(0);
+  expect(await jobsOf(client, ...ids)).toHaveLength(first ?? 0);
+});
+
+test("of more than can go, those with a head start go first; of those without, the longest due", async () => {
+  const { client, api } = await anApi({ call_windows: { "1 minute": 2 } });
+  const ids = await overdue(client, api.code, 6);
+  await client.query(
+    "update bookpost_private.checks set head_start = '1 day', next_check_at = now() where parcel_id = $1",
+    [ids[4]],
+  );
+  await client.query(
+    "update bookpost_private.checks set next_check_at = now() - interval '5 hours' where parcel_id = $1",
+    [ids[2]],
+  );
+  await dispatch(client);
+  const keys = (await jobsOf(client, ...ids)).map(({ key }) => key);
+  expect(keys.slice(0, 2)).toEqual([`parcel:${ids[4]}`, `parcel:${ids[2]}`]);
+});
+
+test("late in its share of the day only what is urgent is dispatched, and the others' reason is told", async () => {
+  const { client, api } = await anApi({ calls_per_day: 100, day_time_zone: zoneAt(43_200) });
+  await client.query(
+    `update bookpost_private.budgets b set day = d.day, day_calls = 60
+     from bookpost.carrier_apis a, bookpost_private.day_of(now(), a.day_time_zone) d where a.code = b.api_code and b.api_code = $1`,
+    [api.code],
+  );
+  const ordinary = await overdue(client, api.code, 3);
+  const urgent = await trackBook(client, api.code);
+  const row = (await dispatch(client)).find(({ apiCode }) => apiCode === api.code);
+  expect(row).toMatchObject({ dispatched: 1, reason: "no_budget" });
+  expect(await jobsOf(client, urgent.parcelId)).toHaveLength(1);
+  const { rows } = await client.query<{ reason: string; minutes: number }>(
+    `select reason, extract(epoch from until - now())::float8 / 60 as minutes from bookpost_ops.why where parcel_id = any ($1)`,
+    [ordinary],
+  );
+  expect(rows.map(({ reason }) => reason)).toEqual(["no_budget", "no_budget", "no_budget"]);
+  // The 61st call's turn is when 56 hundredths of the day have passed, 86.4 minutes after noon; the others' later.
+  const minutes = rows.map((row) => row.minutes).toSorted((a, b) => a - b);
+  expect(minutes[0]).toBeGreaterThan(85);
+  expect(minutes[2]).toBeGreaterThan(minutes[0] ?? Infinity);
+});
+
+describe("after an outage", () => {
+  /** An API whose circuit has just closed, with so many parcels due. */
+  async function released(due: number, limits: ApiLimits = {}) {
+    const client = await rolledBack(db);
+    const api = await makeApi(client, {
+      failure_threshold: 1,
+      release_duration: "10 minutes",
+      min_check_interval: "0",
+      ...limits,
+    });
+    const { parcelId } = await trackBook(client, api.code);
+    await lookUp(client, parcelId, (id) => failed(id, "unavailable"));
+    await ageCircuit(client, api.code, "31 minutes");
+    await ageBudget(client, api.code, "31 minutes");
+    await lookUp(client, parcelId, (id) => found(id));
+    await ageBudget(client, api.code, "1 minute");
+    const ids = await overdue(client, api.code, due);
+    return { client, api, ids, gate: () => gateOf(client, api.code) };
+  }
+
+  test("what is due goes out slowly at first, and all of it by the end of ten minutes", async () => {
+    const { client, api, gate } = await released(400);
+    let gone = 0;
+    const perMinute: number[] = [];
+    for (let minute = 0; minute < 10; minute++) {
+      const { allowance } = await gate();
+      perMinute.push(Math.min(allowance, 400 - gone));
+      // They go, and are not due any more.
+      await client.query(
+        `update bookpost_private.checks set next_check_at = now() + interval '1 hour'
+         where parcel_id in (select parcel_id from bookpost_private.checks where api_code = $1 and next_check_at <= now() limit $2)`,
+        [api.code, allowance],
+      );
+      gone += perMinute[minute] ?? 0;
+      await ageCircuit(client, api.code, "1 minute");
+    }
+    expect(gone).toBe(400);
+    // A hundredth, three hundredths, five …: the square of the time, but ten at least.
+    expect(perMinute[0]).toBe(10);
+    expect(perMinute[4]).toBeGreaterThanOrEqual(36);
+    expect(perMinute[4]).toBeLessThanOrEqual(40);
+    for (const [i, n] of perMinute.entries())
+      expect(n).toBeGreaterThanOrEqual(perMinute[i - 1] ?? 0);
+    expect(await gate()).toMatchObject({ allowance: 100_000, release_spacing: 0 });
+  });
+
+  test("those who ask without being sent are kept to the same pace", async () => {
+    const { client, api, ids } = await released(400);
+    const verdicts = await acquireLookups(client, ids, api.workerId);
+    // 6 s apart, and no permit is for more than 5 s ahead.
+    expect(verdicts.filter(({ verdict }) => verdict === "permit")).toHaveLength(1);
+  });
+
+  test("an API's own limit counts where it is the narrower one", async () => {
+    const { gate } = await released(400, { call_windows: { "1 minute": 2 } });
+    expect((await gate()).allowance).toBeLessThanOrEqual(2);
+  });
+
+  test("nearest to delivery goes first", async () => {
+    const { client, ids } = await released(60);
+    const last = ids.at(-1) ?? "";
+    await client.query(
+      "update bookpost_private.checks set head_start = '1 day', next_check_at = now() where parcel_id = $1",
+      [last],
+    );
+    await dispatch(client);
+    const jobs = await jobsOf(client, ...ids);
+    expect(jobs).toHaveLength(10);
+    expect(jobs[0]?.key).toBe(`parcel:${last}`);
+    const gaps = jobs
+      .slice(1)
+      .map(({ run_at }, i) => run_at.getTime() - (jobs[i]?.run_at.getTime() ?? 0));
+    for (const gap of gaps) expect(gap).toBe(6000);
+  });
+
+  test("a circuit that a person resets is released as gradually", async () => {
+    const client = await rolledBack(db);
+    const api = await makeApi(client, { release_duration: "10 minutes" });
+    for (const to of ["open", "reset"])
+      await client.query("select bookpost_private.force_circuit($1, $2, 'ann', 'test')", [
+        api.code,
+        to,
+      ]);
+    await overdue(client, api.code, 50);
+    expect((await gateOf(client, api.code)).allowance).toBe(10);
+  });
+
+  test("a circuit that was never open is not held back", async () => {
+    const { client, api, gate } = await anApi({ release_duration: "10 minutes" });
+    await client.query("select bookpost_private.force_circuit($1, 'closed', 'ann', 'test')", [
+      api.code,
+    ]);
+    const ids = await overdue(client, api.code, 20);
+    await makeDue(client, ...ids);
+    expect((await gate()).allowance).toBe(100_000);
+  });
+});
