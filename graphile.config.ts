@@ -4,7 +4,8 @@ import { loadEnvFile, readConfig } from "./src/config.ts";
 import { apiPreset } from "./src/graphql/preset.ts";
 import { findEmbeddedPostgres } from "./src/ops/embeddedPostgres.ts";
 import { EMBEDDED_ROOT, PROJECT_ROOT } from "./src/ops/projectRoot.ts";
-import { workerPlugin } from "./src/ops/workerPlugin.ts";
+import { workerLogger } from "./src/ops/workerLogger.ts";
+import { QUEUE_CONNECTIONS, workerPlugin } from "./src/ops/workerPlugin.ts";
 
 /** Read by `npm start`, by the stock `graphile-worker` command and by PostGraphile. */
 loadEnvFile(PROJECT_ROOT);
@@ -20,13 +21,16 @@ const preset: GraphileConfig.Preset = {
     crontabFile: `${PROJECT_ROOT}/crontab`,
     fileExtensions: [".ts", ".js"],
     concurrentJobs: config.concurrency,
-    // Opened only as needed; completions go in batches, so a few serve them all.
-    maxPoolSize: config.concurrency,
+    maxPoolSize: QUEUE_CONNECTIONS,
+    logger: workerLogger,
     // Measured: with either delay above 0 an ordinary stop can leave finished jobs locked.
     completeJobBatchDelay: 0,
     failJobBatchDelay: 0,
     // As many jobs in hand as can run: one fetch feeds all slots.
     localQueue: { size: config.concurrency },
+    // The queue tells of jobs that are added, not of those whose time has come: until a poll finds them, calls in flight
+    // that have ended stay unused. At 2 s, the default, an API full of work had a fifth of its calls in flight used.
+    pollInterval: 100,
     // Lookups get this long to finish when we stop; then they are broken off and recorded as local.
     gracefulShutdownAbortTimeout: 5_000,
   },

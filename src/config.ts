@@ -31,7 +31,7 @@ export interface Config {
   /** Null: the API answers on loopback only, with the operator's view. */
   readonly jwtSecret: Secret | null;
   readonly smtpUrl: Secret | null;
-  /** Jobs one worker process runs at once. */
+  /** Jobs one worker process runs at once: by default a slot for each lookup that the configured APIs may have in flight. */
   readonly concurrency: number;
   readonly carriers: ReadonlyMap<string, CarrierConfig>;
 }
@@ -69,9 +69,26 @@ const variables = {
     .url({ protocol: /^smtps?$/ })
     .describe("a mail server such as smtp://user:password@host:587")
     .optional(),
-  // Chosen: more than two hanging APIs can hold with 10 calls in flight each; a waiting job costs no connection.
-  BOOKPOST_CONCURRENCY: integerBetween(1, 500).default(24),
+  BOOKPOST_CONCURRENCY: integerBetween(1, 2_000).optional(),
 };
+
+/** What `bookpost.carrier_apis.calls_in_flight` is unless a person has changed it; the worker compares at its start. */
+const CALLS_IN_FLIGHT = 10;
+
+/** Chosen: for dispatch and maintain, and for jobs that are refused and leave at once. */
+const SPARE_SLOTS = 10;
+
+/**
+ * Slots enough for every configured API to have all its calls in flight, with as many parcels in each as it takes.
+ * So one that hangs holds its own slots and no others. A job that waits is a promise: it holds no connection.
+ */
+function slotsFor(carriers: ReadonlyMap<string, CarrierConfig>): number {
+  const configured = adapters.filter(({ code }) => carriers.get(code)?.credentials);
+  return configured.reduce(
+    (slots, { batchSize = 1 }) => slots + CALLS_IN_FLIGHT * batchSize,
+    SPARE_SLOTS,
+  );
+}
 
 /** Values that would print a password: their errors name the variable only. */
 const SECRET_VARIABLES = new Set(["DATABASE_URL", "API_DATABASE_URL", "JWT_SECRET", "SMTP_URL"]);
@@ -136,6 +153,7 @@ function readCarriers(env: NodeJS.ProcessEnv): ReadonlyMap<string, CarrierConfig
  * @throws UsageError naming the first variable that is wrong, and what it should be.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const carriers = readCarriers(env);
   return {
     databaseUrl: readVariable(env, "DATABASE_URL") ?? null,
     apiDatabaseUrl: readVariable(env, "API_DATABASE_URL") ?? null,
@@ -144,8 +162,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     isDevelopment: readVariable(env, "NODE_ENV") !== "production",
     jwtSecret: toSecret(readVariable(env, "JWT_SECRET")),
     smtpUrl: toSecret(readVariable(env, "SMTP_URL")),
-    concurrency: readVariable(env, "BOOKPOST_CONCURRENCY"),
-    carriers: readCarriers(env),
+    concurrency: readVariable(env, "BOOKPOST_CONCURRENCY") ?? slotsFor(carriers),
+    carriers,
   };
 }
 

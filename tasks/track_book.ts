@@ -1,5 +1,4 @@
 import type { Task } from "graphile-worker";
-import { snooze } from "../src/jobs/snooze.ts";
 import { trackBookPayload } from "../src/jobs/trackBookPayload.ts";
 import { runtimeOf } from "../src/tracking/runtime.ts";
 
@@ -27,7 +26,7 @@ const task: Task = async (payload, helpers) => {
       const { reason, retryInMs } = end;
       const isKept = reason === "no_budget" || reason === "stopping";
       if (isKept && retryInMs !== null && retryInMs <= LONGEST_SNOOZE_MS)
-        await snooze(helpers, retryInMs);
+        await runtime.snooze(helpers.job, retryInMs);
       return;
     }
     default:

@@ -1,6 +1,7 @@
 import { Logger, run } from "graphile-worker";
 import preset from "../../graphile.config.ts";
 import { createPool } from "../db/pool.ts";
+import { QUEUE_CONNECTIONS } from "./workerPlugin.ts";
 
 export interface RunningWorker {
   /** Resolves when the worker has ended; rejects when it ended because something broke. */
@@ -17,9 +18,7 @@ export async function startWorker(options: {
 }): Promise<RunningWorker> {
   const silence = options.isQuiet ? { logger: new Logger(() => () => {}) } : {};
   // Ours, because the queue's own pool can leave a client behind without an error listener.
-  const pgPool = createPool(options.databaseUrl, "worker", {
-    max: preset.worker?.concurrentJobs ?? 10,
-  });
+  const pgPool = createPool(options.databaseUrl, "worker", { max: QUEUE_CONNECTIONS });
   const runner = await run({
     pgPool,
     preset: {

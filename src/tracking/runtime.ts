@@ -1,17 +1,25 @@
+import type { Job } from "graphile-worker";
 import type pg from "pg";
 import { type CarrierClient, createCarrierClient } from "../carriers/client.ts";
 import { adapters } from "../carriers/registry.ts";
 import type { CarrierConfig } from "../config.ts";
 import { BookpostError } from "../errors.ts";
+import { type SnoozedJob, snoozeJobs } from "../sql/snoozeJobs.ts";
+import { coalesce } from "./coalesce.ts";
 import { createTracker, type Tracker } from "./tracker.ts";
 
 /** What the tasks of one worker pool share. */
 export interface Runtime {
   readonly pool: pg.Pool;
   readonly tracker: Tracker;
+  /** Puts the running job off by `ms` of the database's clock; it then ends as done. Commits. */
+  snooze(job: Job, ms: number): Promise<void>;
   /** Resolves once this worker has said that it is alive: from then on dispatch counts on its carriers. */
   readonly ready: Promise<void>;
 }
+
+/** Chosen: as many as one acquire can refuse. */
+const MAX_SNOOZED = 100;
 
 const runtimes = new Map<string, Runtime>();
 
@@ -48,7 +56,19 @@ export function openRuntime(options: {
         }),
       );
   }
-  runtimes.set(workerId, { pool, tracker: createTracker({ pool, workerId, clients }), ready });
+  // Many are refused together, and each commit of its own would hold the slot while it waits for the others'.
+  const snoozeOne = coalesce(async (jobs: readonly SnoozedJob[]) => {
+    await snoozeJobs(pool, jobs);
+    return jobs;
+  }, MAX_SNOOZED);
+  runtimes.set(workerId, {
+    pool,
+    tracker: createTracker({ pool, workerId, clients }),
+    async snooze({ task_identifier, payload, key, max_attempts }, ms) {
+      await snoozeOne({ task_identifier, payload, key, max_attempts, ms });
+    },
+    ready,
+  });
   return {
     async close() {
       runtimes.delete(workerId);

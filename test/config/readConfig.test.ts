@@ -22,6 +22,17 @@ test("a carrier with half its credentials is not configured, and says what is mi
   expect(ups).toMatchObject({ credentials: null, missing: ["UPS_CLIENT_SECRET"] });
 });
 
+test("each configured carrier has slots of its own, for all parcels of all its calls; none where it is not configured", () => {
+  const slots = (env: NodeJS.ProcessEnv) => readConfig(env).concurrency;
+  const ups = { UPS_CLIENT_ID: "id", UPS_CLIENT_SECRET: "secret" };
+  const fedex = { FEDEX_CLIENT_ID: "id", FEDEX_CLIENT_SECRET: "secret" };
+  expect(slots(ups) - slots({})).toBe(10);
+  // Its calls take 30 parcels each.
+  expect(slots({ ...ups, ...fedex }) - slots(ups)).toBe(300);
+  expect(slots({ ...ups, FEDEX_CLIENT_ID: "id" })).toBe(slots(ups));
+  expect(slots({ ...ups, BOOKPOST_CONCURRENCY: "7" })).toBe(7);
+});
+
 test("an empty variable is an unset one", () => {
   expect(readConfig({ PORT: "", DATABASE_URL: "", DHL_API_KEY: "" })).toMatchObject({
     port: 5678,
@@ -34,7 +45,7 @@ test.each([
   ["PORT", "65536", /^PORT must be/],
   ["HOST", "not a host", /^HOST must be an address/],
   ["NODE_ENV", "prod", /^NODE_ENV must be development, production or test; "prod"/],
-  ["BOOKPOST_CONCURRENCY", "0", /from 1 to 500/],
+  ["BOOKPOST_CONCURRENCY", "0", /from 1 to 2000/],
   ["UPS_BASE_URL", "http://carrier.example", /^UPS_BASE_URL must be an https address/],
   [
     "DHL_BASE_URL",

@@ -33,7 +33,7 @@ export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
  * @param options.clockShiftMs how far its wall clock is ahead of ours; negative: behind
  */
 export async function startWorkerProcess(
-  db: TestDatabase,
+  db: Pick<TestDatabase, "url" | "pool">,
   environment: Record<string, string>,
   options: { readonly clockShiftMs?: number } = {},
 ): Promise<WorkerProcess> {
