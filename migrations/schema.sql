@@ -845,7 +845,7 @@ create view bookpost_ops.circuits with (security_invoker=true) as
    FROM bookpost.carrier_circuits c
      JOIN bookpost.carrier_apis a ON a.code = c.api_code
      JOIN bookpost_private.budgets b ON b.api_code = c.api_code
-     CROSS JOIN LATERAL bookpost_private.gate(c.api_code) g(allowance, urgent_allowance, reason, until, spacing, release_spacing, next_call_at, pace, batch_size)
+     CROSS JOIN LATERAL bookpost_private.gate(c.api_code) g(allowance, urgent_allowance, reason, until, spacing, release_spacing, flow_spacing, next_call_at, pace, batch_size, calls_in_flight)
      LEFT JOIN LATERAL ( SELECT x.reason,
             x.occurred_at
            FROM bookpost_private.circuit_transitions x
@@ -960,10 +960,10 @@ create view bookpost_ops.why with (security_invoker=true) as
             x.reason,
             x.until,
             x.next_call_at,
-            x.pace,
+            GREATEST(x.pace, x.flow_spacing) AS pace,
             x.batch_size
            FROM bookpost.carrier_apis a
-             CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, urgent_allowance, reason, until, spacing, release_spacing, next_call_at, pace, batch_size)
+             CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, urgent_allowance, reason, until, spacing, release_spacing, flow_spacing, next_call_at, pace, batch_size, calls_in_flight)
         )
  SELECT p.id AS parcel_id,
     p.carrier_code,
@@ -1401,6 +1401,7 @@ declare
   v_calls integer;
   v_refusal text;
   v_until timestamptz;
+  v_turn interval;
 begin
   -- skip locked: whoever holds it is acquiring or recording this parcel now; to us it is busy.
   select coalesce(array_agg(c.parcel_id), '{}') into v_locked
@@ -1476,6 +1477,7 @@ begin
     v_grant := 0;
     v_generation := v_circuit.generation;
     v_probe_id := null;
+    v_turn := null;
     v_refusal := v_hold.reason;
     v_until := v_hold.until;
     -- Another worker's credentials ended the parking; this one still has those that were refused.
@@ -1505,8 +1507,11 @@ begin
         v_until := v_now + v_api.lease_duration;
       elsif v_refusal is null and v_room = 0 and v_in_flight + v_calls >= v_api.calls_in_flight then
         v_refusal := 'no_budget';
-        -- Someone will have come back by then.
-        v_until := v_now + interval '1 second';
+        -- Someone will have come back by then; the later ones after more have.
+        v_turn := bookpost_private.call_duration(v_code) / v_api.calls_in_flight;
+        v_until := v_now + v_turn * v_api.calls_in_flight;
+      elsif v_refusal = 'no_budget' and v_turn is not null then
+        v_until := v_until + v_turn;
       end if;
       -- What stands in the way of this one only.
       if v_refusal is not null then
@@ -1611,6 +1616,21 @@ CREATE OR REPLACE FUNCTION bookpost_private.call_burst(call_window interval)
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN CASE WHEN (call_window >= '00:01:00'::interval) THEN (call_window / (25)::double precision) ELSE '00:00:00'::interval END;
 grant execute on function bookpost_private.call_burst(interval) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.call_duration(api_code text)
+ RETURNS interval
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT LEAST('00:00:20'::interval, GREATEST('00:00:00.01'::interval, COALESCE(avg(c.duration), '00:00:01'::interval))) AS "least"
+    FROM ( SELECT k.duration
+            FROM bookpost_private.carrier_calls k
+           WHERE (k.api_code = call_duration.api_code)
+           ORDER BY k.called_at DESC
+          LIMIT 20) c;
+END;
+grant execute on function bookpost_private.call_duration(text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.call_slack(call_window interval)
  RETURNS interval
@@ -1934,7 +1954,8 @@ begin
     end if;
     dispatched := coalesce(array_length(v_chosen, 1), 0);
 
-    -- At the API's pace; where that is slower than one a minute and more are let through, within the minute.
+    -- At the API's pace; where that is slower than one a minute and more are let through, within the minute. What may be in
+    -- flight goes at once, the rest as those come back.
     v_spacing := greatest(
       v_gate.release_spacing, least(v_gate.spacing, interval '1 minute' / greatest(1, (dispatched - 1) / v_gate.batch_size))
     );
@@ -1943,9 +1964,11 @@ begin
       perform graphile_worker.add_jobs(array(
         select (
           'track_book', json_build_object('parcelId', c.parcel_id), null,
-          v_gate.next_call_at + v_spacing * ((v_queued + i * v_chunk + c.place - 1) / v_gate.batch_size), 3, 'parcel:' || c.parcel_id, null, null
+          v_gate.next_call_at + greatest(v_spacing * r.request, v_gate.flow_spacing * (r.request - v_gate.calls_in_flight)),
+          3, 'parcel:' || c.parcel_id, null, null
         )::graphile_worker.job_spec
         from unnest(v_chosen[i * v_chunk + 1 : (i + 1) * v_chunk]) with ordinality c (parcel_id, place)
+        cross join lateral (select (v_queued + i * v_chunk + c.place - 1) / v_gate.batch_size as request) r
         order by c.place
       ));
     end loop;
@@ -2070,7 +2093,7 @@ comment on function bookpost_private.force_circuit(text,text,text,text,interval)
 grant execute on function bookpost_private.force_circuit(text,text,text,text,interval) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.gate(api_code text)
- RETURNS TABLE(allowance integer, urgent_allowance integer, reason text, until timestamp with time zone, spacing interval, release_spacing interval, next_call_at timestamp with time zone, pace interval, batch_size integer)
+ RETURNS TABLE(allowance integer, urgent_allowance integer, reason text, until timestamp with time zone, spacing interval, release_spacing interval, flow_spacing interval, next_call_at timestamp with time zone, pace interval, batch_size integer, calls_in_flight integer)
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2094,10 +2117,14 @@ begin
   select * into strict v_budget from bookpost_private.budgets b where b.api_code = gate.api_code;
 
   batch_size := v_api.batch_size;
+  calls_in_flight := v_api.calls_in_flight;
+  -- A quarter faster than they flow, so that a carrier that has become quicker is not kept idle (chosen).
+  flow_spacing := bookpost_private.call_duration(gate.api_code) / (v_api.calls_in_flight * 1.25);
   spacing := interval '0';
   release_spacing := interval '0';
   next_call_at := greatest(v_now, v_budget.next_release_at);
-  v_slots := v_most;
+  -- More than can flow in a minute would only ask and be refused.
+  v_slots := least(v_most, v_api.calls_in_flight + floor(extract(epoch from v_minute) / extract(epoch from flow_spacing)));
   for v_window in
     select bookpost_private.call_spacing(w.call_window, l.calls) as spacing, bookpost_private.call_burst(w.call_window) as burst,
       w.next_call_at
@@ -2180,7 +2207,7 @@ begin
   return next;
 end;
 $function$;
-comment on function bookpost_private.gate(text) is 'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; pace: the distance at which its allowance is used up evenly.';
+comment on function bookpost_private.gate(text) is 'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; flow_spacing: that at which its calls in flight end; pace: the distance at which its allowance is used up evenly.';
 grant execute on function bookpost_private.gate(text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.head_start(status text, at timestamp with time zone, estimated_from timestamp without time zone, estimated_until timestamp without time zone, utc_offset interval, declared_value numeric)
@@ -2709,7 +2736,7 @@ BEGIN ATOMIC
          END),
          CASE
              WHEN ((c.state = 'closed'::text) AND (c.released_at > (read_allowance.at - a.release_duration))) THEN ( SELECT g.release_spacing
-                FROM bookpost_private.gate(a.code) g(allowance, urgent_allowance, reason, until, spacing, release_spacing, next_call_at, pace, batch_size))
+                FROM bookpost_private.gate(a.code) g(allowance, urgent_allowance, reason, until, spacing, release_spacing, flow_spacing, next_call_at, pace, batch_size, calls_in_flight))
              ELSE '00:00:00'::interval
          END, b.next_release_at, a.calls_per_day, d.day,
          CASE

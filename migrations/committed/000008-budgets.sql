@@ -1,5 +1,5 @@
 --! Previous: sha1:e42a24b6f9e36a7f7894f883c75589375bfa5d9d
---! Hash: sha1:7dd4b27441befa685a58b976fd9f8d790bb63a4f
+--! Hash: sha1:92e1e76b0d28bf7f78a0199c1a48a532d70f0ca0
 --! Message: budgets
 
 -- What each API allows, what is left of it, whether it may be asked now, and who goes first.
@@ -168,6 +168,22 @@ end;
 comment on function bookpost_private.hold(text) is
   'Why an API may not be asked just now (parked, not_before, circuit_open, circuit_half_open; no_budget within seconds of its midnight) and until when; a null reason: it may.';
 
+-- How long a request to an API takes, by its last ones; those that ended for want of time count too, so a carrier that
+-- has stopped answering is sent less before its circuit opens. Between 10 milliseconds and the longest a request may take
+-- (20 s, src/carriers/http.ts); a second where nothing is known yet (chosen).
+create function bookpost_private.call_duration(api_code text) returns interval
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select least(interval '20 seconds', greatest(interval '10 milliseconds', coalesce(avg(c.duration), interval '1 second')))
+  from (
+    select k.duration from bookpost_private.carrier_calls k
+    where k.api_code = call_duration.api_code
+    order by k.called_at desc
+    limit 20
+  ) c;
+end;
+
 -- What the gate says while an API is let through gradually: so many of those due, that the share of all that has gone
 -- grows with the square of the time since the release.
 create function bookpost_private.released_share(since interval, release_duration interval, ahead interval) returns double precision
@@ -186,7 +202,8 @@ comment on function bookpost_private.released_share(interval, interval, interval
 create function bookpost_private.gate(api_code text)
 returns table (
   allowance integer, urgent_allowance integer, reason text, until timestamptz,
-  spacing interval, release_spacing interval, next_call_at timestamptz, pace interval, batch_size integer
+  spacing interval, release_spacing interval, flow_spacing interval, next_call_at timestamptz, pace interval,
+  batch_size integer, calls_in_flight integer
 )
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -210,10 +227,14 @@ begin
   select * into strict v_budget from bookpost_private.budgets b where b.api_code = gate.api_code;
 
   batch_size := v_api.batch_size;
+  calls_in_flight := v_api.calls_in_flight;
+  -- A quarter faster than they flow, so that a carrier that has become quicker is not kept idle (chosen).
+  flow_spacing := bookpost_private.call_duration(gate.api_code) / (v_api.calls_in_flight * 1.25);
   spacing := interval '0';
   release_spacing := interval '0';
   next_call_at := greatest(v_now, v_budget.next_release_at);
-  v_slots := v_most;
+  -- More than can flow in a minute would only ask and be refused.
+  v_slots := least(v_most, v_api.calls_in_flight + floor(extract(epoch from v_minute) / extract(epoch from flow_spacing)));
   for v_window in
     select bookpost_private.call_spacing(w.call_window, l.calls) as spacing, bookpost_private.call_burst(w.call_window) as burst,
       w.next_call_at
@@ -298,7 +319,7 @@ end;
 $$;
 
 comment on function bookpost_private.gate(text) is
-  'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; pace: the distance at which its allowance is used up evenly.';
+  'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; flow_spacing: that at which its calls in flight end; pace: the distance at which its allowance is used up evenly.';
 
 create function bookpost_private.parcel_may_be_asked_at(api_code text, counted_day date, counted_calls integer) returns timestamptz
 language sql stable

@@ -1,5 +1,5 @@
---! Previous: sha1:7dd4b27441befa685a58b976fd9f8d790bb63a4f
---! Hash: sha1:ac592a4d707306dd21342a24da9907433340eba4
+--! Previous: sha1:92e1e76b0d28bf7f78a0199c1a48a532d70f0ca0
+--! Hash: sha1:4b1427a379b3a0036dc007706ca99991afe55b51
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

@@ -1,5 +1,5 @@
---! Previous: sha1:ac592a4d707306dd21342a24da9907433340eba4
---! Hash: sha1:229d7525c4df156fb1c0747f32f641533c8d84a5
+--! Previous: sha1:4b1427a379b3a0036dc007706ca99991afe55b51
+--! Hash: sha1:04921d3ce60bb179e36f446388c76e33c4e6d1ea
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -91,7 +91,8 @@ begin
     end if;
     dispatched := coalesce(array_length(v_chosen, 1), 0);
 
-    -- At the API's pace; where that is slower than one a minute and more are let through, within the minute.
+    -- At the API's pace; where that is slower than one a minute and more are let through, within the minute. What may be in
+    -- flight goes at once, the rest as those come back.
     v_spacing := greatest(
       v_gate.release_spacing, least(v_gate.spacing, interval '1 minute' / greatest(1, (dispatched - 1) / v_gate.batch_size))
     );
@@ -100,9 +101,11 @@ begin
       perform graphile_worker.add_jobs(array(
         select (
           'track_book', json_build_object('parcelId', c.parcel_id), null,
-          v_gate.next_call_at + v_spacing * ((v_queued + i * v_chunk + c.place - 1) / v_gate.batch_size), 3, 'parcel:' || c.parcel_id, null, null
+          v_gate.next_call_at + greatest(v_spacing * r.request, v_gate.flow_spacing * (r.request - v_gate.calls_in_flight)),
+          3, 'parcel:' || c.parcel_id, null, null
         )::graphile_worker.job_spec
         from unnest(v_chosen[i * v_chunk + 1 : (i + 1) * v_chunk]) with ordinality c (parcel_id, place)
+        cross join lateral (select (v_queued + i * v_chunk + c.place - 1) / v_gate.batch_size as request) r
         order by c.place
       ));
     end loop;

@@ -1,5 +1,5 @@
---! Previous: sha1:229d7525c4df156fb1c0747f32f641533c8d84a5
---! Hash: sha1:c31b2e7faf8a265df39bb6c64314785f522de157
+--! Previous: sha1:04921d3ce60bb179e36f446388c76e33c4e6d1ea
+--! Hash: sha1:4db744640a5fffcea9b609d996f6e4c0847c36cb
 --! Message: acquire
 
 -- Permission to look up, and giving it back.
@@ -38,6 +38,7 @@ declare
   v_calls integer;
   v_refusal text;
   v_until timestamptz;
+  v_turn interval;
 begin
   -- skip locked: whoever holds it is acquiring or recording this parcel now; to us it is busy.
   select coalesce(array_agg(c.parcel_id), '{}') into v_locked
@@ -113,6 +114,7 @@ begin
     v_grant := 0;
     v_generation := v_circuit.generation;
     v_probe_id := null;
+    v_turn := null;
     v_refusal := v_hold.reason;
     v_until := v_hold.until;
     -- Another worker's credentials ended the parking; this one still has those that were refused.
@@ -142,8 +144,11 @@ begin
         v_until := v_now + v_api.lease_duration;
       elsif v_refusal is null and v_room = 0 and v_in_flight + v_calls >= v_api.calls_in_flight then
         v_refusal := 'no_budget';
-        -- Someone will have come back by then.
-        v_until := v_now + interval '1 second';
+        -- Someone will have come back by then; the later ones after more have.
+        v_turn := bookpost_private.call_duration(v_code) / v_api.calls_in_flight;
+        v_until := v_now + v_turn * v_api.calls_in_flight;
+      elsif v_refusal = 'no_budget' and v_turn is not null then
+        v_until := v_until + v_turn;
       end if;
       -- What stands in the way of this one only.
       if v_refusal is not null then

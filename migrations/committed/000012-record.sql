@@ -1,5 +1,5 @@
---! Previous: sha1:c31b2e7faf8a265df39bb6c64314785f522de157
---! Hash: sha1:5cd162b696433a4b0bf7d006fe8cd3be6ffc61ba
+--! Previous: sha1:4db744640a5fffcea9b609d996f6e4c0847c36cb
+--! Hash: sha1:0d488b52c7de147201b238c384a48f4f23d58077
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:5cd162b696433a4b0bf7d006fe8cd3be6ffc61ba
---! Hash: sha1:b760bd177314cc2af82bc5c24bfa86669b8077cf
+--! Previous: sha1:0d488b52c7de147201b238c384a48f4f23d58077
+--! Hash: sha1:5a62b918c02a76ad5c6c34f14bd71e7c990030ba
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:b760bd177314cc2af82bc5c24bfa86669b8077cf
---! Hash: sha1:a393a6f435aa8b0c4d19767dbebdd6977a78c4c6
+--! Previous: sha1:5a62b918c02a76ad5c6c34f14bd71e7c990030ba
+--! Hash: sha1:6e77ff4cc52ca2779f392cd8374066554f6667c9
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -20,7 +20,7 @@ $$;
 
 create view bookpost_ops.why with (security_invoker = true) as
 with gates as materialized (
-  select a.code, x.allowance, x.urgent_allowance, x.reason, x.until, x.next_call_at, x.pace, x.batch_size
+  select a.code, x.allowance, x.urgent_allowance, x.reason, x.until, x.next_call_at, greatest(x.pace, x.flow_spacing) as pace, x.batch_size
   from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) x
 )
 select
