@@ -29,7 +29,7 @@ const preset: GraphileConfig.Preset = {
     // As many jobs in hand as can run: one fetch feeds all slots.
     localQueue: { size: config.concurrency },
     // The queue tells of jobs that are added, not of those whose time has come: until a poll finds them, calls in flight
-    // that have ended stay unused. At 2 s, the default, an API full of work had a fifth of its calls in flight used.
+    // that have ended stay unused. Seen with work enough for 150 lookups a second: 40 at 2 s (the default), 103 at 100 ms.
     pollInterval: 100,
     // Lookups get this long to finish when we stop; then they are broken off and recorded as local.
     gracefulShutdownAbortTimeout: 5_000,
