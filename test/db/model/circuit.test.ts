@@ -2,10 +2,21 @@ import { expect, onTestFinished, test } from "vitest";
 import { openLane } from "./lane.ts";
 import { runHistories } from "./runHistories.ts";
 
+// RUNS: how many histories. SEED with what a failure prints as `path` and `replayPath` repeats it:
+// SEED=… FC_PATH=… FC_REPLAY=… npx vitest run test/db/model/circuit.test.ts
 const RUNS = Number(process.env.RUNS ?? 1000);
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
-/** Histories at a time, each in a database of its own. */
-const LANES = process.env.FC_PATH === undefined ? 3 : 1;
+const { FC_PATH: path, FC_REPLAY: replayPath } = process.env;
+/** Histories at a time, each in a database of its own. 3: measured; more are not faster on two cores. */
+const LANES = path === undefined ? 3 : 1;
+
+/** What a thousand histories have met at least once, or they prove little. */
+const WORTH_MEETING = [
+  ...["closed → open", "open → half_open", "half_open → open", "half_open → closed"],
+  ...["open → closed", "at once", "permit", "busy", "closed", "not_due", "circuit_open"],
+  ...["circuit_half_open", "not_before", "no_budget", "parked", "gone", "updated", "unchanged"],
+  ...["not_found", "unavailable", "malformed", "rate_limited", "out_of_quota", "rejected", "local"],
+];
 
 test(
   `over ${RUNS} random histories circuit, leases and budget do exactly what the model says`,
@@ -25,20 +36,16 @@ test(
           runs: Math.ceil(RUNS / LANES),
           seed: SEED + i,
           onRun,
-          ...(process.env.FC_PATH === undefined ? {} : { path: process.env.FC_PATH }),
-          ...(process.env.FC_REPLAY === undefined ? {} : { replayPath: process.env.FC_REPLAY }),
+          ...(path === undefined ? {} : { path }),
+          ...(replayPath === undefined ? {} : { replayPath }),
         }),
       ),
     );
-    if (process.env.TALLY) {
-      const sum = new Map<string, number>();
-      for (const { happened } of verdicts)
-        for (const [what, n] of happened) sum.set(what, (sum.get(what) ?? 0) + n);
-      console.log(sum);
-    }
     const [failure] = verdicts.flatMap((verdict) => verdict.failure ?? []);
     if (failure !== undefined) throw new Error(failure);
-    expect(done).toBeGreaterThanOrEqual(RUNS);
+    const happened = new Set(verdicts.flatMap((verdict) => [...verdict.happened.keys()]));
+    if (RUNS >= 1000) expect(WORTH_MEETING.filter((what) => !happened.has(what))).toEqual([]);
   },
-  60_000 + RUNS * 100,
+  // A history takes about 20 ms; only a hang is to fail.
+  120_000 + RUNS * 200,
 );

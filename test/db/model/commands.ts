@@ -47,7 +47,7 @@ type Action =
       readonly worker: number;
       readonly ends: readonly End[];
     }
-  | { readonly do: "breakDown"; readonly minutes: number }
+  | { readonly do: "breakDown"; readonly minutes: number; readonly recovers: boolean }
   | { readonly do: "confirm" }
   | { readonly do: "sweep"; readonly dead: number | null }
   | { readonly do: "age"; readonly minutes: number }
@@ -166,6 +166,8 @@ class Step implements fc.AsyncCommand<Told, Lane> {
       for (let i = 0; i < told.world.settings.threshold && isWell(told.world); i++)
         await this.#lookUp(told, lane, all);
       await this.#perform(told, lane, [operations.age(action.minutes)]);
+      if (action.recovers)
+        await this.#lookUp(told, lane, { ...all, ends: [{ ...DOWN, outcome: "not_found" }] });
       return;
     }
     const deeds = action.do === "atOnce" ? racing(told.world, action.deeds) : [action];
@@ -233,20 +235,25 @@ const which: fc.Arbitrary<Which> = fc.record({
   ),
   n: fc.nat({ max: PARCELS - 1 }),
 });
-const end: fc.Arbitrary<End> = fc
-  .record({
-    outcome: fc.oneof(
-      { weight: 10, arbitrary: fc.constantFrom("unavailable", "unavailable", "malformed") },
-      { weight: 5, arbitrary: fc.constantFrom("found", "not_found") },
-      {
-        weight: 2,
-        arbitrary: fc.constantFrom("rate_limited", "out_of_quota", "rejected", "local"),
-      },
-    ),
-    isApiWide: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
-    isSent: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, fc.constant(false)),
-  })
-  .map((drawn) => ({ ...drawn, isApiWide: drawn.outcome === "rejected" && drawn.isApiWide }));
+const endAs = (outcome: fc.Arbitrary<string>): fc.Arbitrary<End> =>
+  fc
+    .record({
+      outcome,
+      isApiWide: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
+      isSent: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, fc.constant(false)),
+    })
+    .map((drawn) => ({ ...drawn, isApiWide: drawn.outcome === "rejected" && drawn.isApiWide }));
+const endAsTold = endAs(fc.constantFrom("rate_limited", "out_of_quota"));
+const end = endAs(
+  fc.oneof(
+    { weight: 10, arbitrary: fc.constantFrom("unavailable", "unavailable", "malformed") },
+    { weight: 5, arbitrary: fc.constantFrom("found", "not_found") },
+    {
+      weight: 2,
+      arbitrary: fc.constantFrom("rate_limited", "out_of_quota", "rejected", "local"),
+    },
+  ),
+);
 
 const acquire = fc.record({
   do: fc.constant("acquire" as const),
@@ -256,10 +263,15 @@ const acquire = fc.record({
 });
 const report = fc.record({
   do: fc.constant("report" as const),
-  reports: fc.array(
-    fc.tuple(which, end).map(([one, ending]) => ({ which: one, ...ending })),
-    { minLength: 1, maxLength: PARCELS },
-  ),
+  // Now and then the carrier tells everyone to slow down.
+  reports: fc
+    .oneof({ weight: 6, arbitrary: fc.constant(end) }, fc.constant(endAsTold))
+    .chain((ending) =>
+      fc.array(
+        fc.tuple(which, ending).map(([one, drawn]) => ({ which: one, ...drawn })),
+        { minLength: 1, maxLength: PARCELS },
+      ),
+    ),
   worker,
 });
 const release = fc.record({
@@ -292,6 +304,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("breakDown" as const),
       minutes: fc.constantFrom(0, 5, 10, 10, 35),
+      recovers: fc.boolean(),
     }),
   },
   { weight: 6, arbitrary: acquire },
@@ -314,7 +327,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     }),
   },
   {
-    weight: 1,
+    weight: 2,
     arbitrary: fc.record({
       do: fc.constant("force" as const),
       to: fc.constantFrom("open" as const, "closed" as const, "reset" as const),

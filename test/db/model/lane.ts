@@ -18,9 +18,21 @@ export interface Lane {
   close(): Promise<void>;
 }
 
+/** What the database holds; the rest of it is only compared with what the model expects. */
+export interface Facts {
+  readonly circuit: { readonly state: string; readonly generation: number };
+  readonly moves: readonly number[];
+  readonly budget: { readonly calls: number };
+  readonly leases: readonly {
+    readonly batch: string;
+    readonly generation: number;
+    readonly isProbe: boolean;
+  }[];
+}
+
 /** What the database says of everything that the model speaks of. */
 export interface Seen {
-  readonly facts: unknown;
+  readonly facts: Facts;
   /** When each parcel is due, which decides whose turn it is. Jittered, so taken over from the database. */
   readonly dueAt: readonly number[];
 }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { expected, type Lane, see } from "./lane.ts";
 import type { Operation, Outcome } from "./operations.ts";
+import { expectSafe } from "./safety.ts";
 import type { World } from "./world.ts";
 
 /**
@@ -24,6 +25,7 @@ export async function together(
     operations.map((operation, i) => operation.run(lane, client(i))),
   );
   const seen = await see(lane, client(0));
+  expectSafe(w, operations, outcomes, seen.facts);
 
   const excused = operations.map((operation, i) => {
     const rivals = operations.filter((other) => other !== operation);
