@@ -17,7 +17,6 @@ export interface Plan {
 export interface Verdict {
   /** fast-check's report of the shortest history that fails; null: none did. */
   readonly failure: string | null;
-  readonly runs: number;
   /** What was told and which way the circuit moved → how often. */
   readonly happened: ReadonlyMap<string, number>;
 }
@@ -41,5 +40,5 @@ export async function runHistories(lane: Lane, plan: Plan): Promise<Verdict> {
     },
   );
   const report = details.failed ? await fc.asyncDefaultReportMessage(details) : undefined;
-  return { failure: report ?? null, runs: details.numRuns, happened };
+  return { failure: report ?? null, happened };
 }
