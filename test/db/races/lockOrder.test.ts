@@ -1,75 +1,32 @@
-import type pg from "pg";
 import { expect, test } from "vitest";
 import { acquireLookups } from "../../../src/sql/acquireLookups.ts";
 import { beat } from "../../../src/sql/beat.ts";
 import { recordLookups } from "../../../src/sql/recordLookups.ts";
-import { releaseLookups } from "../../../src/sql/releaseLookups.ts";
 import { sweep } from "../../../src/sql/sweep.ts";
 import { ageCircuit, makeDue } from "../../helpers/ageing.ts";
 import { ago } from "../../helpers/ago.ts";
 import { testThatAllIsQuiet } from "../../helpers/allIsQuiet.ts";
 import { circuitOf } from "../../helpers/circuitOf.ts";
 import { lookUp, permitFor } from "../../helpers/lookUp.ts";
-import { type ApiLimits, makeApi, type TestApi } from "../../helpers/makeApi.ts";
+import { makeApi } from "../../helpers/makeApi.ts";
 import { makeUser } from "../../helpers/makeUser.ts";
 import { openClient } from "../../helpers/openClient.ts";
 import { failed, found, scan } from "../../helpers/reports.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 import { trackBook } from "../../helpers/trackBook.ts";
 import { untilItWaits } from "../../helpers/untilItWaits.ts";
+import { giveBackWhileRecorded, holdBudget, twoApis } from "./lockOrder.ts";
 
 const db = testDatabase();
 
 // One lock order in every function: checks by parcel, leases, parcels, budgets by API, circuits by API, the queue.
 // Each test is an interleaving that deadlocks (40P01) where one of two functions takes its locks the other way round.
 
-/** Two APIs in the order of their codes, which is the order of their locks; made, and so stored, the other way round. */
-async function twoApis(limits: ApiLimits = {}): Promise<[TestApi, TestApi]> {
-  for (;;) {
-    const [b, a] = [await makeApi(db.pool, limits), await makeApi(db.pool, limits)];
-    if (a.code < b.code) return [a, b];
-  }
-}
-
-async function holdBudget(apiCode: string): Promise<pg.Client> {
-  const holder = await openClient(db.url);
-  await holder.query("begin");
-  await holder.query("select from bookpost_private.budgets where api_code = $1 for update", [
-    apiCode,
-  ]);
-  return holder;
-}
-
-const call = (kind: string) => ({ kind, http_status: 200, age_ms: 1, duration_ms: 1 });
-
-test("giving back permits of two APIs while a batch of both is recorded", async () => {
-  const [a, b] = await twoApis({ failure_threshold: 1 });
-  const early = await permitFor(db.pool, (await trackBook(db.pool, a.code)).parcelId);
-  const spoiler = await trackBook(db.pool, a.code);
-  await lookUp(db.pool, spoiler.parcelId, (id) => failed(id, "unavailable"));
-  await ageCircuit(db.pool, a.code, "31 minutes");
-  const probe = await permitFor(db.pool, (await trackBook(db.pool, a.code)).parcelId);
-  const unused = await permitFor(db.pool, (await trackBook(db.pool, b.code)).parcelId);
-  const costly = await permitFor(db.pool, (await trackBook(db.pool, b.code)).parcelId);
-
-  const holder = await holdBudget(b.code);
-  const recorder = await openClient(db.url);
-  const releaser = await openClient(db.url);
-  const recorded = recordLookups(
-    recorder,
-    [failed(early, "unavailable"), found(costly, { calls: [call("token"), call("lookup")] })],
-    "worker",
-  );
-  await untilItWaits(db.pool, recorder, recorded);
-  const released = releaseLookups(releaser, [probe, unused], "late");
-  await untilItWaits(db.pool, releaser, released);
-  await holder.query("rollback");
-  expect(await recorded).toHaveLength(2);
-  expect(await released).toBe(2);
-});
+test("giving back permits of two APIs while a batch of both is recorded", () =>
+  giveBackWhileRecorded(db));
 
 test("a beat that ends the parking of two APIs while permits of both are asked for", async () => {
-  const [a, b] = await twoApis();
+  const [a, b] = await twoApis(db);
   await db.pool.query(
     "update bookpost_private.budgets set parked_at = now(), parked_reason = 'x', parked_fingerprint = 'old' where api_code = any ($1)",
     [[a.code, b.code]],
@@ -78,7 +35,7 @@ test("a beat that ends the parking of two APIs while permits of both are asked f
     (await trackBook(db.pool, a.code)).parcelId,
     (await trackBook(db.pool, b.code)).parcelId,
   ];
-  const holder = await holdBudget(a.code);
+  const holder = await holdBudget(db, a.code);
   const asker = await openClient(db.url);
   const beater = await openClient(db.url);
   const asked = acquireLookups(asker, parcelIds, "worker");
@@ -141,7 +98,7 @@ test("two owners who share two parcels are deleted at once", async () => {
 });
 
 test("a sweep that frees the probes of two APIs while a batch of both is recorded", async () => {
-  const [a, b] = await twoApis({ failure_threshold: 1 });
+  const [a, b] = await twoApis(db, { failure_threshold: 1 });
   const early: string[] = [];
   const probed: { bookId: string; parcelId: string }[] = [];
   for (const { code } of [a, b]) {

@@ -1,8 +1,6 @@
 import type pg from "pg";
 import { expect, test } from "vitest";
-import { acquireLookups } from "../../../src/sql/acquireLookups.ts";
 import { dispatch } from "../../../src/sql/dispatch.ts";
-import { recordLookups } from "../../../src/sql/recordLookups.ts";
 import { sweep } from "../../../src/sql/sweep.ts";
 import { ageBeat, ageLease } from "../../helpers/ageing.ts";
 import { testThatAllIsQuiet } from "../../helpers/allIsQuiet.ts";
@@ -10,9 +8,9 @@ import { jobsOf } from "../../helpers/jobsOf.ts";
 import { permitFor } from "../../helpers/lookUp.ts";
 import { beatFor, makeApi } from "../../helpers/makeApi.ts";
 import { openClient } from "../../helpers/openClient.ts";
-import { found } from "../../helpers/reports.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 import { trackBook } from "../../helpers/trackBook.ts";
+import { askBesideApp, recordBesideApp } from "./openTransactions.ts";
 
 const db = testDatabase();
 
@@ -76,34 +74,11 @@ test("two apps that each track two books in one transaction, in opposite order, 
   await b.query("commit");
 });
 
-test("a parcel that an app's open transaction holds is busy, and its neighbours in the batch get their permits", async () => {
-  const { code } = await makeApi(db.pool);
-  const held = await trackBook(db.pool, code);
-  const free = await trackBook(db.pool, code);
-  const { app, us } = await openApp("select bookpost.refresh_book($1)", [held.bookId]);
-  const verdicts = await acquireLookups(us, [held.parcelId, free.parcelId], "worker");
-  expect(verdicts.map(({ verdict }) => verdict)).toEqual(["busy", "permit"]);
-  await app.query("rollback");
-});
+test("a parcel that an app's open transaction holds is busy, and its neighbours in the batch get their permits", () =>
+  askBesideApp(db));
 
-test("an app's open transaction on one parcel does not hold up the recording of its neighbours", async () => {
-  const { code } = await makeApi(db.pool);
-  const held = await trackBook(db.pool, code);
-  const free = await trackBook(db.pool, code);
-  const a = await permitFor(db.pool, held.parcelId);
-  const b = await permitFor(db.pool, free.parcelId);
-  const { app, us } = await openApp("select bookpost.refresh_book($1)", [held.bookId]);
-  const ends = await recordLookups(us, [found(a), found(b)], "worker");
-  expect(new Map(ends.map(({ lookupId, outcome }) => [lookupId, outcome]))).toEqual(
-    new Map([
-      [a, "busy"],
-      [b, "updated"],
-    ]),
-  );
-  await app.query("rollback");
-  // Nothing of it was written, so it can be sent again.
-  expect(await recordLookups(us, [found(a)], "worker")).toMatchObject([{ outcome: "updated" }]);
-});
+test("an app's open transaction on one parcel does not hold up the recording of its neighbours", () =>
+  recordBesideApp(db));
 
 test("a dead worker's lookup that could not be freed because its parcel was held is freed by the next sweep", async () => {
   const api = await makeApi(db.pool);
