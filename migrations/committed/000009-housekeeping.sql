@@ -1,5 +1,5 @@
---! Previous: sha1:92e1e76b0d28bf7f78a0199c1a48a532d70f0ca0
---! Hash: sha1:4b1427a379b3a0036dc007706ca99991afe55b51
+--! Previous: sha1:1adf8a96533281cbd5b6997abf50bb3c3c2972ab
+--! Hash: sha1:7642abf35abbbad4fd044dfed8453a36765b3b56
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

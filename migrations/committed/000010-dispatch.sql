@@ -1,5 +1,5 @@
---! Previous: sha1:4b1427a379b3a0036dc007706ca99991afe55b51
---! Hash: sha1:04921d3ce60bb179e36f446388c76e33c4e6d1ea
+--! Previous: sha1:7642abf35abbbad4fd044dfed8453a36765b3b56
+--! Hash: sha1:ebea53afb66d92a94825300f370fc702cae3ae11
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

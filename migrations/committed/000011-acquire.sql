@@ -1,5 +1,5 @@
---! Previous: sha1:04921d3ce60bb179e36f446388c76e33c4e6d1ea
---! Hash: sha1:4db744640a5fffcea9b609d996f6e4c0847c36cb
+--! Previous: sha1:ebea53afb66d92a94825300f370fc702cae3ae11
+--! Hash: sha1:1173ae7cc5cdef64436eeedd543f64d1486c0ddb
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

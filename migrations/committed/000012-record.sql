@@ -1,5 +1,5 @@
---! Previous: sha1:4db744640a5fffcea9b609d996f6e4c0847c36cb
---! Hash: sha1:0d488b52c7de147201b238c384a48f4f23d58077
+--! Previous: sha1:1173ae7cc5cdef64436eeedd543f64d1486c0ddb
+--! Hash: sha1:0317a42b037aaacb82a9e63aa18380f350b9d829
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:0d488b52c7de147201b238c384a48f4f23d58077
---! Hash: sha1:5a62b918c02a76ad5c6c34f14bd71e7c990030ba
+--! Previous: sha1:0317a42b037aaacb82a9e63aa18380f350b9d829
+--! Hash: sha1:be5e7934f37b2038b3b25c49844413a9adfd125e
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

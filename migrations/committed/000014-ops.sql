@@ -1,5 +1,5 @@
---! Previous: sha1:5a62b918c02a76ad5c6c34f14bd71e7c990030ba
---! Hash: sha1:6e77ff4cc52ca2779f392cd8374066554f6667c9
+--! Previous: sha1:be5e7934f37b2038b3b25c49844413a9adfd125e
+--! Hash: sha1:55b2dc9ab94994e1f24d3563ccc29d27c9e7c74b
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -52,7 +52,7 @@ async function overdue(client: ClientBase, carrier: string, count: number): Prom
 }
 
 test.each([
-  [{}, { allowance: 76_000, urgent_allowance: 76_000, spacing: 0, pace: 0 }],
+  [{}, { allowance: 63_857, urgent_allowance: 63_857, spacing: 0, pace: 0 }],
   // One at once and one every 5.5 s.
   [{ call_windows: { "5 seconds": 1 } }, { allowance: 11, spacing: 5.5, pace: 5.5 }],
   // Of an hour's 60, those whose turn is within the minute, and the burst of 144 s.
@@ -86,13 +86,13 @@ describe("no more than can flow in a minute", () => {
     );
 
   test.each([
-    // calls in flight, seconds each took, what the minute takes: the first at once, the rest a quarter faster than they end
-    [10, [], 10 + 750],
-    [10, [0.2, 0.4], 10 + 2500],
-    [10, [20], 10 + 37],
-    [1, [0.5], 1 + 150],
-    [10, [0.000_1], 10 + 75_000],
-    [10, [3600], 10 + 37],
+    // calls in flight, seconds each took, what the minute takes: the first at once, the rest a tenth faster than they end and are found free, 50 ms later
+    [10, [], 10 + 628],
+    [10, [0.2, 0.4], 10 + 1885],
+    [10, [20], 10 + 32],
+    [1, [0.5], 1 + 120],
+    [10, [0.000_1], 10 + 10_999],
+    [10, [3600], 10 + 32],
   ] as const)("%i in flight whose calls took %j: %i", async (calls_in_flight, took, expected) => {
     const { client, api, gate } = await anApi({ calls_in_flight });
     await tookSo(client, api.code, ...took);
@@ -102,7 +102,7 @@ describe("no more than can flow in a minute", () => {
   test("by the last twenty calls only", async () => {
     const { client, api, gate } = await anApi({ calls_in_flight: 10 });
     await tookSo(client, api.code, ...Array<number>(20).fill(0.3), ...Array<number>(50).fill(20));
-    expect((await gate()).allowance).toBe(10 + 2500);
+    expect((await gate()).allowance).toBe(10 + 1885);
   });
 
   test("what may be in flight goes at once, the rest as those come back", async () => {
@@ -111,8 +111,14 @@ describe("no more than can flow in a minute", () => {
     const ids = await overdue(client, api.code, 5);
     await dispatch(client);
     const times = (await jobsOf(client, ...ids)).map(({ run_at }) => run_at.getTime());
-    // 1 s ÷ (2 × 1.25)
-    expect(times.map((time) => time - (times[0] ?? 0))).toEqual([0, 0, 0, 400, 800]);
+    // (1 s + 50 ms) ÷ (2 × 1.1)
+    expect(times.map((time) => time - (times[0] ?? 0))).toEqual([
+      0,
+      0,
+      0,
+      expect.closeTo(477, -1),
+      expect.closeTo(955, -1),
+    ]);
   });
 
   test("who finds all in flight is told when one will have come back, each a little later", async () => {
@@ -292,6 +298,6 @@ describe("after an outage", () => {
     ]);
     const ids = await overdue(client, api.code, 20);
     await makeDue(client, ...ids);
-    expect((await gate()).allowance).toBe(76_000);
+    expect((await gate()).allowance).toBe(63_857);
   });
 });
