@@ -65,7 +65,7 @@ create table bookpost.carrier_apis (
   constraint carrier_apis_pkey PRIMARY KEY (code),
   constraint carrier_apis_code_is_lower_snake CHECK (((code COLLATE "C") ~ '^[a-z][a-z0-9_]{1,30}$'::text)),
   constraint carrier_apis_day_time_zone_is_known CHECK ((('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE day_time_zone) IS NOT NULL)),
-  constraint carrier_apis_intervals_are_positive CHECK (((min_check_interval >= '00:00:00'::interval) AND (cooldown > '00:00:00'::interval) AND (max_cooldown >= cooldown) AND (release_duration >= '00:00:00'::interval) AND (lease_duration > '00:00:00'::interval))),
+  constraint carrier_apis_intervals_are_positive CHECK ((((min_check_interval >= '00:00:00'::interval) AND (min_check_interval <= '30 days'::interval)) AND (cooldown > '00:00:00'::interval) AND ((max_cooldown >= cooldown) AND (max_cooldown <= '30 days'::interval)) AND ((release_duration >= '00:00:00'::interval) AND (release_duration <= '1 day'::interval)) AND (lease_duration > '00:00:00'::interval) AND (lease_duration <= '01:00:00'::interval))),
   constraint carrier_apis_limits_are_positive CHECK ((((batch_size >= 1) AND (batch_size <= 100)) AND (calls_in_flight > 0) AND (calls_per_day > 0) AND (calls_per_parcel_per_day > 0) AND (failure_threshold > 0)))
 );
 alter table bookpost.carrier_apis enable row level security;
@@ -73,6 +73,7 @@ alter table bookpost.carrier_apis force row level security;
 create policy everyone_reads on bookpost.carrier_apis for select to public using (true);
 create policy worker_does_all on bookpost.carrier_apis for all to bookpost_worker using (true) with check (true);
 CREATE TRIGGER _500_insert_companions AFTER INSERT ON bookpost.carrier_apis FOR EACH ROW EXECUTE FUNCTION bookpost_private.tg_carrier_apis__insert_companions();
+CREATE TRIGGER _500_keep_day_counts AFTER UPDATE OF day_time_zone ON bookpost.carrier_apis FOR EACH ROW WHEN ((old.day_time_zone IS DISTINCT FROM new.day_time_zone)) EXECUTE FUNCTION bookpost_private.tg_carrier_apis__keep_day_counts();
 comment on table bookpost.carrier_apis is 'Whom we ask: one row per adapter, with the limits its owner sets. Mostly a carrier''s own API; an aggregator can answer for many carriers.';
 comment on column bookpost.carrier_apis.code is 'The adapter''s name, and the prefix of its environment variables.';
 comment on column bookpost.carrier_apis.name is 'In the words of its owner.';
@@ -148,8 +149,7 @@ create table bookpost.carrier_limits (
   calls integer not null,
   constraint carrier_limits_pkey PRIMARY KEY (api_code, call_window),
   constraint carrier_limits_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
-  constraint carrier_limits_are_positive CHECK (((calls > 0) AND (call_window > '00:00:00'::interval))),
-  constraint carrier_limits_window_is_a_week_at_most CHECK ((call_window <= '7 days'::interval))
+  constraint carrier_limits_are_sane CHECK (((calls > 0) AND ((call_window >= '00:00:00.001'::interval) AND (call_window <= '7 days'::interval)) AND ((calls)::numeric <= (EXTRACT(epoch FROM call_window) * (100000)::numeric))))
 );
 alter table bookpost.carrier_limits enable row level security;
 alter table bookpost.carrier_limits force row level security;
@@ -955,6 +955,12 @@ grant select on bookpost_ops.unmapped_codes to bookpost_worker;
 create view bookpost_ops.why with (security_invoker=true) as
  WITH gates AS MATERIALIZED (
          SELECT a.code,
+                CASE
+                    WHEN s.state = 'closed'::text AND (s.released_at + a.release_duration) > now() THEN s.released_at + a.release_duration
+                    ELSE NULL::timestamp with time zone
+                END AS released_until,
+            (now() AT TIME ZONE a.day_time_zone)::date AS today,
+            COALESCE(a.calls_per_parcel_per_day, 2147483647) AS calls_per_parcel_per_day,
             x.allowance,
             x.urgent_allowance,
             x.reason,
@@ -963,6 +969,7 @@ create view bookpost_ops.why with (security_invoker=true) as
             GREATEST(x.pace, x.flow_spacing) AS pace,
             x.batch_size
            FROM bookpost.carrier_apis a
+             JOIN bookpost.carrier_circuits s ON s.api_code = a.code
              CROSS JOIN LATERAL bookpost_private.gate(a.code) x(allowance, urgent_allowance, reason, until, spacing, release_spacing, flow_spacing, next_call_at, pace, batch_size, calls_in_flight)
         )
  SELECT p.id AS parcel_id,
@@ -976,7 +983,9 @@ create view bookpost_ops.why with (security_invoker=true) as
             WHEN q.locked_at IS NOT NULL THEN 'looking'::text
             WHEN q.parcel_id IS NOT NULL AND q.attempts < q.max_attempts THEN 'queued'::text
             WHEN c.next_check_at > now() THEN 'scheduled'::text
-            WHEN g.urgent_allowance = 0 THEN g.reason
+            WHEN d.parcel_id IS NULL THEN 'no_budget'::text
+            WHEN g.urgent_allowance = 0 OR g.reason = 'not_before'::text THEN g.reason
+            WHEN g.reason = 'probe'::text AND d.place > 1 THEN 'circuit_half_open'::text
             WHEN d.place > d.allowance THEN 'no_budget'::text
             ELSE 'due'::text
         END AS reason,
@@ -985,7 +994,10 @@ create view bookpost_ops.why with (security_invoker=true) as
             WHEN c.pause_reason IS NOT NULL THEN NULL::timestamp with time zone
             WHEN q.parcel_id IS NOT NULL AND q.attempts < q.max_attempts THEN q.run_at
             WHEN c.next_check_at > now() THEN c.next_check_at
-            WHEN g.urgent_allowance = 0 THEN g.until
+            WHEN d.parcel_id IS NULL THEN bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
+            WHEN g.urgent_allowance = 0 OR g.reason = 'not_before'::text THEN g.until
+            WHEN g.reason = 'probe'::text AND d.place > 1 THEN now() + '00:01:00'::interval
+            WHEN d.place > d.allowance AND g.released_until IS NOT NULL THEN g.released_until
             WHEN d.place > d.allowance THEN GREATEST(g.until, g.next_call_at) + g.pace * ((d.place - d.allowance) / g.batch_size)::double precision
             ELSE c.next_check_at
         END AS until,
@@ -1001,13 +1013,13 @@ create view bookpost_ops.why with (security_invoker=true) as
      LEFT JOIN gates g ON g.code = c.api_code
      LEFT JOIN ( SELECT k.parcel_id,
                 CASE
-                    WHEN bookpost_private.is_urgent(k.head_start) THEN t_1.urgent_allowance
+                    WHEN bookpost_private.is_urgent(k.next_check_at - k.head_start, now()) THEN t_1.urgent_allowance
                     ELSE t_1.allowance
                 END AS allowance,
             row_number() OVER (PARTITION BY k.api_code ORDER BY (k.next_check_at - k.head_start), k.parcel_id) AS place
            FROM bookpost_private.checks k
              JOIN gates t_1 ON t_1.code = k.api_code
-          WHERE k.next_check_at <= now()) d ON d.parcel_id = p.id
+          WHERE k.next_check_at <= now() AND NOT (k.day = t_1.today AND k.day_calls >= t_1.calls_per_parcel_per_day)) d ON d.parcel_id = p.id
      LEFT JOIN LATERAL ( SELECT string_agg(b.title, ', '::text ORDER BY b.title) AS titles
            FROM bookpost.parcel_books pb
              JOIN bookpost.books b ON b.id = pb.book_id
@@ -1066,6 +1078,7 @@ create type bookpost_private.lookup_report as (
   is_probe boolean,
   worker_id text,
   started_at timestamp with time zone,
+  call_at timestamp with time zone,
   paid_calls integer
 );
 comment on type bookpost_private.lookup_report is 'The end of one lookup. outcome: found, or a word of lookup_outcomes; is_api_wide: a refusal that concerns our credentials, not this parcel; calls: [{kind, http_status, age_ms, duration_ms}]; events: the columns of tracking_events.';
@@ -1219,7 +1232,7 @@ create table bookpost_private.head_starts (
 alter table bookpost_private.head_starts enable row level security;
 alter table bookpost_private.head_starts force row level security;
 create policy worker_does_all on bookpost_private.head_starts for all to bookpost_worker using (true) with check (true);
-comment on table bookpost_private.head_starts is 'Who goes first when calls are scarce: how much sooner than its turn a parcel goes, as if it had been due that much earlier. Being bounded, it starves nobody: whoever has waited longer than the head starts add up to goes before everyone. From 12 hours on a parcel is urgent and may use what is kept in hand of the day.';
+comment on table bookpost_private.head_starts is 'Who goes first when calls are scarce: how much sooner than its turn a parcel goes, as if it had been due that much earlier. Being bounded, it starves nobody: whoever has waited longer than the head starts add up to goes before everyone. Whose head start and waiting together make 12 hours is urgent, and may use what is kept in hand of the day.';
 grant delete, insert, select, update on bookpost_private.head_starts to bookpost_worker;
 
 create table bookpost_private.leases (
@@ -1259,7 +1272,7 @@ create table bookpost_private.lookup_outcomes (
   person_after interval,
   constraint lookup_outcomes_pkey PRIMARY KEY (outcome),
   constraint lookup_outcomes_circuit_effect_is_known CHECK ((circuit_effect = ANY (ARRAY['success'::text, 'failure'::text, 'none'::text]))),
-  constraint lookup_outcomes_retry_has_both_ends CHECK ((((retry_after IS NULL) = (max_retry_after IS NULL)) AND (retry_after <= max_retry_after)))
+  constraint lookup_outcomes_retry_has_both_ends CHECK ((((retry_after IS NULL) = (max_retry_after IS NULL)) AND (retry_after > '00:00:00'::interval) AND ((max_retry_after >= retry_after) AND (max_retry_after <= '30 days'::interval))))
 );
 alter table bookpost_private.lookup_outcomes enable row level security;
 alter table bookpost_private.lookup_outcomes force row level security;
@@ -1341,7 +1354,7 @@ create table bookpost_private.polling_policies (
   constraint polling_policies_one_per_api_and_status UNIQUE NULLS NOT DISTINCT (status, api_code),
   constraint polling_policies_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE CASCADE,
   constraint polling_policies_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE CASCADE,
-  constraint polling_policies_intervals_are_positive CHECK (((check_interval > '00:00:00'::interval) AND (max_check_interval >= check_interval) AND (max_check_interval <= '1 day'::interval) AND (clockless_interval > '00:00:00'::interval) AND (silent_after > '00:00:00'::interval))),
+  constraint polling_policies_intervals_are_positive CHECK (((check_interval > '00:00:00'::interval) AND (max_check_interval >= check_interval) AND (max_check_interval <= '1 day'::interval) AND (clockless_interval > '00:00:00'::interval) AND (silent_after > '00:00:00'::interval) AND (silent_after <= '1 year'::interval))),
   constraint polling_policies_silence_never_hastens CHECK (((lengthen_by >= (0)::double precision) AND (lengthen_by <= (10)::double precision)))
 );
 alter table bookpost_private.polling_policies enable row level security;
@@ -1462,6 +1475,7 @@ begin
       where exists (
         select from bookpost_private.checks k
         where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> f.parcel_id
+          and not (k.day = v_day.day and k.day_calls >= coalesce(v_api.calls_per_parcel_per_day, 2147483647))
           and not exists (select from bookpost_private.leases l where l.parcel_id = k.parcel_id)
       );
     end if;
@@ -1527,7 +1541,7 @@ begin
       elsif v_room = 0 then
         -- One that shares the request before it costs nothing more; this one begins a request.
         select * into strict v_call
-        from bookpost_private.next_call(v_allowance, v_now, bookpost_private.is_urgent(v_check.head_start));
+        from bookpost_private.next_call(v_allowance, v_now, bookpost_private.is_urgent(v_check.next_check_at - v_check.head_start, v_now));
         if v_call.call_at is null then
           verdict := 'no_budget';
           retry_at := v_call.retry_at;
@@ -1732,6 +1746,10 @@ begin
     order by c.parcel_id
     for no key update skip locked
   loop
+    -- Its worker is paying for a request this moment, and waits for a budget: whoever waited for it here, with circuits in
+    -- hand, would close the ring. The next sweep looks again.
+    perform 1 from bookpost_private.leases l where l.parcel_id = v_parcel_id for update skip locked;
+    continue when not found and exists (select from bookpost_private.leases l where l.parcel_id = v_parcel_id);
     -- The notes first, then the relations: what is committed in between has its own note, which stays.
     with read as (
       delete from bookpost_private.forsaken_parcels f where f.parcel_id = v_parcel_id returning f.parcel_id
@@ -1772,7 +1790,7 @@ CREATE OR REPLACE FUNCTION bookpost_private.comparable_value(declared_value nume
  RETURNS numeric
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN (declared_value / (CASE WHEN (declared_currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 100 ELSE 1 END)::numeric);
+RETURN (NULLIF(declared_value, 'NaN'::numeric) / (CASE WHEN (declared_currency = ANY (ARRAY['BIF'::text, 'CLP'::text, 'DJF'::text, 'GNF'::text, 'ISK'::text, 'JPY'::text, 'KMF'::text, 'KRW'::text, 'PYG'::text, 'RWF'::text, 'UGX'::text, 'UYI'::text, 'VND'::text, 'VUV'::text, 'XAF'::text, 'XOF'::text, 'XPF'::text])) THEN 100 ELSE 1 END)::numeric);
 grant execute on function bookpost_private.comparable_value(numeric,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.confirm_lookups(lookup_ids uuid[])
@@ -1903,7 +1921,8 @@ begin
   perform bookpost_private.quarantine_failed_parcels();
 
   for v_gate in
-    select a.code, g.*
+    select a.code, coalesce(a.calls_per_parcel_per_day, 2147483647) as calls_per_parcel_per_day,
+      (v_now at time zone a.day_time_zone)::date as today, g.*
     from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) g
     order by a.code
   loop
@@ -1915,10 +1934,12 @@ begin
 
       with due as (
         -- The longest overdue; who of them goes first is said below.
-        select c.parcel_id, c.next_check_at - c.head_start as turn_at, bookpost_private.is_urgent(c.head_start) as is_urgent,
+        select c.parcel_id, c.next_check_at - c.head_start as turn_at, bookpost_private.is_urgent(c.next_check_at - c.head_start, v_now) as is_urgent,
           c.failure_count
         from bookpost_private.checks c
         where c.api_code = v_gate.code and c.next_check_at <= v_now
+          -- One whose own calls of the day are spent would be refused, and another had not been sent.
+          and not (c.day = v_gate.today and c.day_calls >= v_gate.calls_per_parcel_per_day)
         order by c.next_check_at, c.parcel_id
         limit v_most
       ),
@@ -1948,7 +1969,8 @@ begin
       into v_queued, v_chosen
       from fresh f, waiting w
       where f.place <= v_gate.allowance - w.n
-        or (f.is_urgent and f.urgent_place <= v_gate.urgent_allowance - w.n);
+        -- There is one probe, whoever is urgent.
+        or (v_gate.reason is distinct from 'probe' and f.is_urgent and f.urgent_place <= v_gate.urgent_allowance - w.n);
     else
       v_chosen := null;
     end if;
@@ -2106,6 +2128,7 @@ declare
   v_day record;
   v_now timestamptz := clock_timestamp();
   v_flow numeric;
+  v_ends_soon boolean;
   v_used integer;
   v_slots integer;
   v_due integer;
@@ -2175,7 +2198,12 @@ begin
   end if;
 
   select h.reason, h.until into reason, until from bookpost_private.hold(gate.api_code) h;
-  if reason is null and urgent_allowance <= 0 then
+  -- A hold that ends soon must not cost the whole minute: what is sent is sent for its end (half a minute: chosen).
+  v_ends_soon := coalesce(reason in ('not_before', 'no_budget') and until < v_now + v_minute / 2, false);
+  if v_ends_soon then
+    next_call_at := greatest(next_call_at, until);
+  end if;
+  if (reason is null or v_ends_soon) and urgent_allowance <= 0 then
     reason := 'no_budget';
     if v_slots = 0 then
       until := next_call_at;
@@ -2183,7 +2211,7 @@ begin
       until := bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at);
     end if;
   -- Last of the refusals: a worker that asks for permits has credentials, and may pass this one only.
-  elsif reason is null and not exists (
+  elsif (reason is null or v_ends_soon) and not exists (
     select from bookpost_private.workers w
     where w.api_fingerprints ? gate.api_code
       -- Who has only the credentials that were refused last can ask nothing.
@@ -2191,7 +2219,7 @@ begin
   ) then
     reason := 'not_configured';
   end if;
-  if reason is not null then
+  if reason is not null and not (v_ends_soon and reason in ('not_before', 'no_budget') and urgent_allowance > 0) then
     allowance := 0;
     urgent_allowance := 0;
   elsif v_circuit.state <> 'closed' then
@@ -2202,7 +2230,7 @@ begin
     -- Requests so far; each may ask about batch_size parcels.
     allowance := greatest(0, allowance) * batch_size;
     urgent_allowance := greatest(0, urgent_allowance) * batch_size;
-    if allowance = 0 then
+    if allowance = 0 and not v_ends_soon then
       reason := 'no_budget';
       until := bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at);
     end if;
@@ -2210,7 +2238,7 @@ begin
   return next;
 end;
 $function$;
-comment on function bookpost_private.gate(text) is 'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; flow_spacing: that at which its calls in flight end; pace: the distance at which its allowance is used up evenly.';
+comment on function bookpost_private.gate(text) is 'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end, unless that is within half a minute; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; flow_spacing: that at which its calls in flight end; pace: the distance at which its allowance is used up evenly.';
 grant execute on function bookpost_private.gate(text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.head_start(status text, at timestamp with time zone, estimated_from timestamp without time zone, estimated_until timestamp without time zone, utc_offset interval, declared_value numeric)
@@ -2293,6 +2321,8 @@ begin
         where c.parcel_id in (select l2.parcel_id from bookpost_private.leases l2 where l2.lookup_id = any (lookup_ids))
         for no key update skip locked
       )
+      -- skip locked: its worker is paying for a request this moment, so it lives.
+      and l.lookup_id in (select h.lookup_id from bookpost_private.leases h where h.lookup_id = any (lookup_ids) for update skip locked)
     returning l.*
   )
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
@@ -2323,12 +2353,13 @@ end;
 $function$;
 grant execute on function bookpost_private.interrupt_lookups(uuid[],text) to bookpost_worker;
 
-CREATE OR REPLACE FUNCTION bookpost_private.is_urgent(head_start interval)
+CREATE OR REPLACE FUNCTION bookpost_private.is_urgent(turn_at timestamp with time zone, at timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN (head_start >= '12:00:00'::interval);
-grant execute on function bookpost_private.is_urgent(interval) to bookpost_worker;
+RETURN (turn_at <= (at - '12:00:00'::interval));
+comment on function bookpost_private.is_urgent(timestamp with time zone,timestamp with time zone) is 'Whether a parcel whose turn was at turn_at (next_check_at - head_start) may use what is kept in hand of the day.';
+grant execute on function bookpost_private.is_urgent(timestamp with time zone,timestamp with time zone) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.last_failed_parcel(api_code text)
  RETURNS uuid
@@ -2652,9 +2683,12 @@ begin
       v_allowance := bookpost_private.spend_call(v_allowance, v_call.call_at);
       perform bookpost_private.write_allowance(v_allowance);
       update bookpost_private.leases l set
-        calls = l.calls + 1,
+        calls = l.calls + (l.lookup_id = pay_call.lookup_id)::integer,
         lease_until = greatest(l.lease_until, v_call.call_at + v_api.lease_duration)
-      where l.lookup_id = pay_call.lookup_id;
+      where l.lookup_id in (
+        -- All that share the request wait for its end. skip locked: that one is being recorded or taken away this moment.
+        select m.lookup_id from bookpost_private.leases m where m.batch_id = v_lease.batch_id for no key update skip locked
+      );
       wait_ms := bookpost_private.milliseconds(v_call.call_at - v_now);
       use_within_ms := bookpost_private.milliseconds(coalesce(v_allowance.use_within, v_api.lease_duration / 2));
     end if;
@@ -2662,7 +2696,7 @@ begin
   return next;
 end;
 $function$;
-comment on function bookpost_private.pay_call(uuid,text) is 'Pays for one more request of a lookup under way (kind: lookup, token, register): when to send it and within how long; or a refusal (gone, no_budget, or what holds the API back) and until when. Does not commit; commit before sending it.';
+comment on function bookpost_private.pay_call(uuid,text) is 'Pays for one more request of a lookup under way (kind: lookup, token, register), and prolongs the leases of its batch: when to send it and within how long; or a refusal (gone, no_budget, or what holds the API back) and until when. Does not commit; commit before sending it.';
 grant execute on function bookpost_private.pay_call(uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.protect_table(target regclass)
@@ -2924,9 +2958,10 @@ begin
     utc_offset = n.utc_offset,
     day = n.day,
     day_calls = n.day_calls,
-    head_start = bookpost_private.head_start(
+    -- Who has asked for a look keeps her head start until there was one.
+    head_start = case when n.effect = 'success' then bookpost_private.head_start(
       n.status, v_now, n.estimated_from, n.estimated_until, n.utc_offset, n.declared_value
-    ),
+    ) else c.head_start end,
     next_check_at = greatest(
       case
         when n.is_api_wide then v_now
@@ -3000,7 +3035,10 @@ begin
   -- 6. Budgets, only where there is something to write: calls that were paid for and not made, or the other way round; waiting; parking.
   for v_api in
     select w.api_code, a.day_time_zone,
-      sum(jsonb_array_length(w.calls)) - sum(w.paid_calls) as extra_calls,
+      -- What was paid for yesterday is not today's.
+      coalesce(sum(jsonb_array_length(w.calls) - w.paid_calls) filter (
+        where (w.call_at at time zone a.day_time_zone)::date = (v_now at time zone a.day_time_zone)::date
+      ), 0) as extra_calls,
       max(case
         when w.outcome = 'rate_limited' then
           -- 1 minute where the carrier named no time (chosen).
@@ -3061,7 +3099,7 @@ begin
     from unnest(v_work) with ordinality w (
       lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
       is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
-      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, paid_calls, place
+      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, call_at, paid_calls, place
     )
     join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
     group by w.api_code
@@ -3219,7 +3257,7 @@ begin
       elsif effects[i] = 'failure' then
         -- A request that asked about many parcels is one failure, however many of them it failed. Two of its lookups
         -- are kept: enough to tell that more than one parcel was hit.
-        if v_batches[i] is distinct from v_failed_batches[cardinality(v_failed_batches)] then
+        if not coalesce(v_batches[i] = any (v_failed_batches), false) then
           v_count := v_count + 1;
         end if;
         if cardinality(array_positions(v_failed_batches, v_batches[i])) < 2 then
@@ -3373,6 +3411,23 @@ end;
 $function$;
 grant execute on function bookpost_private.tg_carrier_apis__insert_companions() to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.tg_carrier_apis__keep_day_counts()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_old date := (clock_timestamp() at time zone OLD.day_time_zone)::date;
+  v_new date := (clock_timestamp() at time zone NEW.day_time_zone)::date;
+begin
+  update bookpost_private.checks c set day = v_new where c.api_code = NEW.code and c.day = v_old;
+  update bookpost_private.budgets b set day = v_new where b.api_code = NEW.code and b.day = v_old;
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_carrier_apis__keep_day_counts() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.tg_carrier_limits__insert_window()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -3399,6 +3454,9 @@ begin
   for no key update;
   update bookpost_private.checks c set
     api_code = NEW.api_code,
+    -- The former API's calls are not this one's.
+    day = '-infinity',
+    day_calls = 0,
     next_check_at = case when NEW.api_code is not null and c.pause_reason is distinct from 'quarantined' then clock_timestamp() end,
     pause_reason = case when NEW.api_code is null then 'no_api' when c.pause_reason = 'quarantined' then 'quarantined' end
   where c.parcel_id in (select p.id from bookpost.parcels p where p.carrier_code = NEW.code and p.closed_at is null);

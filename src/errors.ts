@@ -103,6 +103,21 @@ export class LocalTrouble extends LookupError {
   readonly outcome = "local";
 }
 
+/** Nothing went out for this lookup, and nothing is known of the carrier: the permit can go back. Why, and when it may be tried again. */
+export class NotAsked extends LocalTrouble {
+  override name = "NotAsked";
+  readonly refusal: string;
+  readonly retryInMs: number | null;
+
+  constructor(refusal: string, retryInMs: number | null) {
+    super("NOT_ASKED", `The request was not sent: ${refusal.replaceAll("_", " ")}.`, {
+      retryAt: retryInMs === null ? null : new Date(Date.now() + retryInMs),
+    });
+    this.refusal = refusal;
+    this.retryInMs = retryInMs;
+  }
+}
+
 export function isLookupError(error: unknown): error is LookupError {
   return error instanceof LookupError;
 }

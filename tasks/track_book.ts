@@ -5,6 +5,9 @@ import { runtimeOf } from "../src/tracking/runtime.ts";
 /** Chosen: a wait shorter than a dispatch interval is kept in the queue; a longer one is dispatch's business. */
 const LONGEST_SNOOZE_MS = 60_000;
 
+/** Reasons that end by themselves and soon. Of an open circuit dispatch alone decides who is the probe. */
+const KEPT = new Set(["no_budget", "not_before", "stopping", "late", "no_token", "no_database"]);
+
 /** Asks the carrier about one parcel and writes down what it learns. Carrier trouble is an outcome, not a failed job. */
 const task: Task = async (payload, helpers) => {
   const { parcelId } = trackBookPayload.parse(payload);
@@ -24,8 +27,7 @@ const task: Task = async (payload, helpers) => {
       return;
     case "refused": {
       const { reason, retryInMs } = end;
-      const isKept = reason === "no_budget" || reason === "stopping";
-      if (isKept && retryInMs !== null && retryInMs <= LONGEST_SNOOZE_MS)
+      if (KEPT.has(reason) && retryInMs !== null && retryInMs <= LONGEST_SNOOZE_MS)
         await runtime.snooze(helpers.job, retryInMs);
       return;
     }

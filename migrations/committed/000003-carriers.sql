@@ -1,5 +1,5 @@
 --! Previous: sha1:0c26fd680ff15e117c7c8d852619337ae7da4ce4
---! Hash: sha1:01262febd413c21701e6d11da44d68638d95de0b
+--! Hash: sha1:132633ab1fcff89b8a9ab8a116f52dc31b620835
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.
@@ -47,7 +47,8 @@ create table bookpost.carrier_apis (
   ),
   constraint carrier_apis_day_time_zone_is_known check ((timestamptz '2000-01-01 00:00Z' at time zone day_time_zone) is not null),
   constraint carrier_apis_intervals_are_positive check (
-    min_check_interval >= '0' and cooldown > '0' and max_cooldown >= cooldown and release_duration >= '0' and lease_duration > '0'
+    min_check_interval between '0' and '30 days' and cooldown > '0' and max_cooldown between cooldown and '30 days'
+    and release_duration between '0' and '1 day' and lease_duration > '0' and lease_duration <= '1 hour'
   )
 );
 
@@ -93,8 +94,10 @@ create table bookpost.carrier_limits (
   call_window interval not null,
   calls integer not null,
   primary key (api_code, call_window),
-  constraint carrier_limits_are_positive check (calls > 0 and call_window > '0'),
-  constraint carrier_limits_window_is_a_week_at_most check (call_window <= '7 days')
+  -- A call in 10 microseconds at most: finer is no limit, and finer than a microsecond could not be told from none.
+  constraint carrier_limits_are_sane check (
+    calls > 0 and call_window between '1 millisecond' and '7 days' and calls <= extract(epoch from call_window) * 100000
+  )
 );
 
 comment on table bookpost.carrier_limits is

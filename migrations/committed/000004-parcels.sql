@@ -1,5 +1,5 @@
---! Previous: sha1:01262febd413c21701e6d11da44d68638d95de0b
---! Hash: sha1:5f484d4c50eb5a568ada939ec4eaf36f045f2286
+--! Previous: sha1:132633ab1fcff89b8a9ab8a116f52dc31b620835
+--! Hash: sha1:ee276e046d2af5339ad15ae90d5272ee750d01f9
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.

@@ -1,5 +1,5 @@
---! Previous: sha1:5f484d4c50eb5a568ada939ec4eaf36f045f2286
---! Hash: sha1:d264ceb86cb3edca4bfe953f5b6fd259ab4ab1e7
+--! Previous: sha1:ee276e046d2af5339ad15ae90d5272ee750d01f9
+--! Hash: sha1:4e6c590a81e67616184d200cd425ffe6159c66cb
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -13,7 +13,7 @@ create table bookpost_private.lookup_outcomes (
   person_after interval,
   constraint lookup_outcomes_circuit_effect_is_known check (circuit_effect in ('success', 'failure', 'none')),
   constraint lookup_outcomes_retry_has_both_ends check (
-    (retry_after is null) = (max_retry_after is null) and retry_after <= max_retry_after
+    (retry_after is null) = (max_retry_after is null) and retry_after > '0' and max_retry_after between retry_after and '30 days'
   )
 );
 

@@ -1,5 +1,5 @@
---! Previous: sha1:d264ceb86cb3edca4bfe953f5b6fd259ab4ab1e7
---! Hash: sha1:81fc2748f0c6d410ddf5ca19717930b876dc8145
+--! Previous: sha1:4e6c590a81e67616184d200cd425ffe6159c66cb
+--! Hash: sha1:1156de43515bdfd2ec7d8fe7a919841d8828cc06
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.
@@ -16,7 +16,7 @@ create table bookpost_private.polling_policies (
   constraint polling_policies_one_per_api_and_status unique nulls not distinct (status, api_code),
   constraint polling_policies_intervals_are_positive check (
     check_interval > '0' and max_check_interval >= check_interval and max_check_interval <= '1 day'
-    and clockless_interval > '0' and silent_after > '0'
+    and clockless_interval > '0' and silent_after > '0' and silent_after <= '1 year'
   ),
   constraint polling_policies_silence_never_hastens check (lengthen_by between 0 and 10)
 );

@@ -1,5 +1,5 @@
---! Previous: sha1:81fc2748f0c6d410ddf5ca19717930b876dc8145
---! Hash: sha1:e42a24b6f9e36a7f7894f883c75589375bfa5d9d
+--! Previous: sha1:1156de43515bdfd2ec7d8fe7a919841d8828cc06
+--! Hash: sha1:bfb25a4c3fc7dfc5134546a0f9aeab1d761987ad
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.
@@ -188,7 +188,7 @@ begin
       elsif effects[i] = 'failure' then
         -- A request that asked about many parcels is one failure, however many of them it failed. Two of its lookups
         -- are kept: enough to tell that more than one parcel was hit.
-        if v_batches[i] is distinct from v_failed_batches[cardinality(v_failed_batches)] then
+        if not coalesce(v_batches[i] = any (v_failed_batches), false) then
           v_count := v_count + 1;
         end if;
         if cardinality(array_positions(v_failed_batches, v_batches[i])) < 2 then

@@ -1,5 +1,5 @@
---! Previous: sha1:e42a24b6f9e36a7f7894f883c75589375bfa5d9d
---! Hash: sha1:1adf8a96533281cbd5b6997abf50bb3c3c2972ab
+--! Previous: sha1:bfb25a4c3fc7dfc5134546a0f9aeab1d761987ad
+--! Hash: sha1:3e27bb517d0123fa48dbbfc6f3d1f19f4021f099
 --! Message: budgets
 
 -- What each API allows, what is left of it, whether it may be asked now, and who goes first.
@@ -42,6 +42,25 @@ begin atomic
   from (select (day_of.at at time zone day_time_zone)::date as day) d;
 end;
 
+-- Another zone is another name for the same day: what was counted for today stays counted for today.
+create function bookpost_private.tg_carrier_apis__keep_day_counts() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_old date := (clock_timestamp() at time zone OLD.day_time_zone)::date;
+  v_new date := (clock_timestamp() at time zone NEW.day_time_zone)::date;
+begin
+  update bookpost_private.checks c set day = v_new where c.api_code = NEW.code and c.day = v_old;
+  update bookpost_private.budgets b set day = v_new where b.api_code = NEW.code and b.day = v_old;
+  return null;
+end;
+$$;
+
+create trigger _500_keep_day_counts after update of day_time_zone on bookpost.carrier_apis
+  for each row when (OLD.day_time_zone is distinct from NEW.day_time_zone)
+  execute function bookpost_private.tg_carrier_apis__keep_day_counts();
+
 -- How much of its day's allowance may be spent by when: evenly, with something in hand for what comes unexpectedly.
 -- Chosen: a twentieth in hand; a quarter for what is urgent, which the others then wait for.
 create function bookpost_private.day_allowance(calls_per_day integer, elapsed double precision, is_urgent boolean) returns integer
@@ -74,7 +93,7 @@ create table bookpost_private.head_starts (
 );
 
 comment on table bookpost_private.head_starts is
-  'Who goes first when calls are scarce: how much sooner than its turn a parcel goes, as if it had been due that much earlier. Being bounded, it starves nobody: whoever has waited longer than the head starts add up to goes before everyone. From 12 hours on a parcel is urgent and may use what is kept in hand of the day.';
+  'Who goes first when calls are scarce: how much sooner than its turn a parcel goes, as if it had been due that much earlier. Being bounded, it starves nobody: whoever has waited longer than the head starts add up to goes before everyone. Whose head start and waiting together make 12 hours is urgent, and may use what is kept in hand of the day.';
 
 insert into bookpost_private.head_starts (reason, head_start, description) values
   -- All chosen; revisit when measured with real demand.
@@ -91,7 +110,7 @@ select bookpost_private.protect_table('bookpost_private.head_starts');
 -- Units of a currency in a hundred, roughly: those without a minor unit (ISO 4217) are counted in hundreds.
 create function bookpost_private.comparable_value(declared_value numeric, declared_currency text) returns numeric
 language sql immutable parallel safe
-return declared_value / case
+return nullif(declared_value, 'NaN') / case
   when declared_currency in
     ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF')
   then 100 else 1
@@ -125,9 +144,13 @@ end;
 comment on function bookpost_private.head_start(text, timestamptz, timestamp, timestamp, interval, numeric) is
   'A parcel''s head start at an instant: by status, by how near its estimate is (wall clock there, with the offset of its last scan), and by the declared value of what is in it.';
 
-create function bookpost_private.is_urgent(head_start interval) returns boolean
+-- Waiting makes urgent as well, or what is urgent could use up all that comes in.
+create function bookpost_private.is_urgent(turn_at timestamptz, at timestamptz) returns boolean
 language sql immutable strict parallel safe
-return head_start >= interval '12 hours';
+return turn_at <= at - interval '12 hours';
+
+comment on function bookpost_private.is_urgent(timestamptz, timestamptz) is
+  'Whether a parcel whose turn was at turn_at (next_check_at - head_start) may use what is kept in hand of the day.';
 
 -- Why an API may not be asked at all just now, and until when. One row; a null reason: it may.
 create function bookpost_private.hold(api_code text) returns table (reason text, until timestamptz)
@@ -216,6 +239,7 @@ declare
   v_day record;
   v_now timestamptz := clock_timestamp();
   v_flow numeric;
+  v_ends_soon boolean;
   v_used integer;
   v_slots integer;
   v_due integer;
@@ -285,7 +309,12 @@ begin
   end if;
 
   select h.reason, h.until into reason, until from bookpost_private.hold(gate.api_code) h;
-  if reason is null and urgent_allowance <= 0 then
+  -- A hold that ends soon must not cost the whole minute: what is sent is sent for its end (half a minute: chosen).
+  v_ends_soon := coalesce(reason in ('not_before', 'no_budget') and until < v_now + v_minute / 2, false);
+  if v_ends_soon then
+    next_call_at := greatest(next_call_at, until);
+  end if;
+  if (reason is null or v_ends_soon) and urgent_allowance <= 0 then
     reason := 'no_budget';
     if v_slots = 0 then
       until := next_call_at;
@@ -293,7 +322,7 @@ begin
       until := bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at);
     end if;
   -- Last of the refusals: a worker that asks for permits has credentials, and may pass this one only.
-  elsif reason is null and not exists (
+  elsif (reason is null or v_ends_soon) and not exists (
     select from bookpost_private.workers w
     where w.api_fingerprints ? gate.api_code
       -- Who has only the credentials that were refused last can ask nothing.
@@ -301,7 +330,7 @@ begin
   ) then
     reason := 'not_configured';
   end if;
-  if reason is not null then
+  if reason is not null and not (v_ends_soon and reason in ('not_before', 'no_budget') and urgent_allowance > 0) then
     allowance := 0;
     urgent_allowance := 0;
   elsif v_circuit.state <> 'closed' then
@@ -312,7 +341,7 @@ begin
     -- Requests so far; each may ask about batch_size parcels.
     allowance := greatest(0, allowance) * batch_size;
     urgent_allowance := greatest(0, urgent_allowance) * batch_size;
-    if allowance = 0 then
+    if allowance = 0 and not v_ends_soon then
       reason := 'no_budget';
       until := bookpost_private.day_allows_at(v_api.calls_per_day, v_used, false, v_day.starts_at, v_day.ends_at);
     end if;
@@ -322,7 +351,7 @@ end;
 $$;
 
 comment on function bookpost_private.gate(text) is
-  'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; flow_spacing: that at which its calls in flight end; pace: the distance at which its allowance is used up evenly.';
+  'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end, unless that is within half a minute; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; flow_spacing: that at which its calls in flight end; pace: the distance at which its allowance is used up evenly.';
 
 create function bookpost_private.parcel_may_be_asked_at(api_code text, counted_day date, counted_calls integer) returns timestamptz
 language sql stable

@@ -1,5 +1,5 @@
---! Previous: sha1:1adf8a96533281cbd5b6997abf50bb3c3c2972ab
---! Hash: sha1:7642abf35abbbad4fd044dfed8453a36765b3b56
+--! Previous: sha1:3e27bb517d0123fa48dbbfc6f3d1f19f4021f099
+--! Hash: sha1:a7bbb40c0dc44333baceeed13962616ec21e958e
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.
@@ -70,6 +70,10 @@ begin
     order by c.parcel_id
     for no key update skip locked
   loop
+    -- Its worker is paying for a request this moment, and waits for a budget: whoever waited for it here, with circuits in
+    -- hand, would close the ring. The next sweep looks again.
+    perform 1 from bookpost_private.leases l where l.parcel_id = v_parcel_id for update skip locked;
+    continue when not found and exists (select from bookpost_private.leases l where l.parcel_id = v_parcel_id);
     -- The notes first, then the relations: what is committed in between has its own note, which stays.
     with read as (
       delete from bookpost_private.forsaken_parcels f where f.parcel_id = v_parcel_id returning f.parcel_id
@@ -139,6 +143,8 @@ begin
         where c.parcel_id in (select l2.parcel_id from bookpost_private.leases l2 where l2.lookup_id = any (lookup_ids))
         for no key update skip locked
       )
+      -- skip locked: its worker is paying for a request this moment, so it lives.
+      and l.lookup_id in (select h.lookup_id from bookpost_private.leases h where h.lookup_id = any (lookup_ids) for update skip locked)
     returning l.*
   )
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;

@@ -1,5 +1,5 @@
---! Previous: sha1:7642abf35abbbad4fd044dfed8453a36765b3b56
---! Hash: sha1:ebea53afb66d92a94825300f370fc702cae3ae11
+--! Previous: sha1:a7bbb40c0dc44333baceeed13962616ec21e958e
+--! Hash: sha1:dd38ba55a1af5e836e9f6bb4ac88a260da04010c
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -40,7 +40,8 @@ begin
   perform bookpost_private.quarantine_failed_parcels();
 
   for v_gate in
-    select a.code, g.*
+    select a.code, coalesce(a.calls_per_parcel_per_day, 2147483647) as calls_per_parcel_per_day,
+      (v_now at time zone a.day_time_zone)::date as today, g.*
     from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) g
     order by a.code
   loop
@@ -52,10 +53,12 @@ begin
 
       with due as (
         -- The longest overdue; who of them goes first is said below.
-        select c.parcel_id, c.next_check_at - c.head_start as turn_at, bookpost_private.is_urgent(c.head_start) as is_urgent,
+        select c.parcel_id, c.next_check_at - c.head_start as turn_at, bookpost_private.is_urgent(c.next_check_at - c.head_start, v_now) as is_urgent,
           c.failure_count
         from bookpost_private.checks c
         where c.api_code = v_gate.code and c.next_check_at <= v_now
+          -- One whose own calls of the day are spent would be refused, and another had not been sent.
+          and not (c.day = v_gate.today and c.day_calls >= v_gate.calls_per_parcel_per_day)
         order by c.next_check_at, c.parcel_id
         limit v_most
       ),
@@ -85,7 +88,8 @@ begin
       into v_queued, v_chosen
       from fresh f, waiting w
       where f.place <= v_gate.allowance - w.n
-        or (f.is_urgent and f.urgent_place <= v_gate.urgent_allowance - w.n);
+        -- There is one probe, whoever is urgent.
+        or (v_gate.reason is distinct from 'probe' and f.is_urgent and f.urgent_place <= v_gate.urgent_allowance - w.n);
     else
       v_chosen := null;
     end if;

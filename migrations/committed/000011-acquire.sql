@@ -1,5 +1,5 @@
---! Previous: sha1:ebea53afb66d92a94825300f370fc702cae3ae11
---! Hash: sha1:1173ae7cc5cdef64436eeedd543f64d1486c0ddb
+--! Previous: sha1:dd38ba55a1af5e836e9f6bb4ac88a260da04010c
+--! Hash: sha1:54481a1f6b7cb6a7f140586d142321c5d71a25fb
 --! Message: acquire
 
 -- Permission to look up, and giving it back.
@@ -99,6 +99,7 @@ begin
       where exists (
         select from bookpost_private.checks k
         where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> f.parcel_id
+          and not (k.day = v_day.day and k.day_calls >= coalesce(v_api.calls_per_parcel_per_day, 2147483647))
           and not exists (select from bookpost_private.leases l where l.parcel_id = k.parcel_id)
       );
     end if;
@@ -164,7 +165,7 @@ begin
       elsif v_room = 0 then
         -- One that shares the request before it costs nothing more; this one begins a request.
         select * into strict v_call
-        from bookpost_private.next_call(v_allowance, v_now, bookpost_private.is_urgent(v_check.head_start));
+        from bookpost_private.next_call(v_allowance, v_now, bookpost_private.is_urgent(v_check.next_check_at - v_check.head_start, v_now));
         if v_call.call_at is null then
           verdict := 'no_budget';
           retry_at := v_call.retry_at;
@@ -301,9 +302,12 @@ begin
       v_allowance := bookpost_private.spend_call(v_allowance, v_call.call_at);
       perform bookpost_private.write_allowance(v_allowance);
       update bookpost_private.leases l set
-        calls = l.calls + 1,
+        calls = l.calls + (l.lookup_id = pay_call.lookup_id)::integer,
         lease_until = greatest(l.lease_until, v_call.call_at + v_api.lease_duration)
-      where l.lookup_id = pay_call.lookup_id;
+      where l.lookup_id in (
+        -- All that share the request wait for its end. skip locked: that one is being recorded or taken away this moment.
+        select m.lookup_id from bookpost_private.leases m where m.batch_id = v_lease.batch_id for no key update skip locked
+      );
       wait_ms := bookpost_private.milliseconds(v_call.call_at - v_now);
       use_within_ms := bookpost_private.milliseconds(coalesce(v_allowance.use_within, v_api.lease_duration / 2));
     end if;
@@ -313,7 +317,7 @@ end;
 $$;
 
 comment on function bookpost_private.pay_call(uuid, text) is
-  'Pays for one more request of a lookup under way (kind: lookup, token, register): when to send it and within how long; or a refusal (gone, no_budget, or what holds the API back) and until when. Does not commit; commit before sending it.';
+  'Pays for one more request of a lookup under way (kind: lookup, token, register), and prolongs the leases of its batch: when to send it and within how long; or a refusal (gone, no_budget, or what holds the API back) and until when. Does not commit; commit before sending it.';
 
 -- A permit that was not used goes back: the parcel stays due, the day's count is given back.
 create function bookpost_private.release_lookups(lookup_ids uuid[], reason text) returns integer

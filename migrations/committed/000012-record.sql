@@ -1,5 +1,5 @@
---! Previous: sha1:1173ae7cc5cdef64436eeedd543f64d1486c0ddb
---! Hash: sha1:0317a42b037aaacb82a9e63aa18380f350b9d829
+--! Previous: sha1:54481a1f6b7cb6a7f140586d142321c5d71a25fb
+--! Hash: sha1:69975fca5e9c4d79ad7849a408fd758ee9951ce0
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -82,6 +82,7 @@ create type bookpost_private.lookup_report as (
   is_probe boolean,
   worker_id text,
   started_at timestamptz,
+  call_at timestamptz,
   paid_calls integer
 );
 
@@ -280,9 +281,10 @@ begin
     utc_offset = n.utc_offset,
     day = n.day,
     day_calls = n.day_calls,
-    head_start = bookpost_private.head_start(
+    -- Who has asked for a look keeps her head start until there was one.
+    head_start = case when n.effect = 'success' then bookpost_private.head_start(
       n.status, v_now, n.estimated_from, n.estimated_until, n.utc_offset, n.declared_value
-    ),
+    ) else c.head_start end,
     next_check_at = greatest(
       case
         when n.is_api_wide then v_now
@@ -356,7 +358,10 @@ begin
   -- 6. Budgets, only where there is something to write: calls that were paid for and not made, or the other way round; waiting; parking.
   for v_api in
     select w.api_code, a.day_time_zone,
-      sum(jsonb_array_length(w.calls)) - sum(w.paid_calls) as extra_calls,
+      -- What was paid for yesterday is not today's.
+      coalesce(sum(jsonb_array_length(w.calls) - w.paid_calls) filter (
+        where (w.call_at at time zone a.day_time_zone)::date = (v_now at time zone a.day_time_zone)::date
+      ), 0) as extra_calls,
       max(case
         when w.outcome = 'rate_limited' then
           -- 1 minute where the carrier named no time (chosen).
@@ -417,7 +422,7 @@ begin
     from unnest(v_work) with ordinality w (
       lookup_id, outcome, error_code, error_message, retry_after_ms, is_api_wide, calls, body, digest, status, raw_status, raw_text,
       is_return, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date, signed_by, tracking_url, events,
-      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, paid_calls, place
+      parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, call_at, paid_calls, place
     )
     join bookpost_private.lookup_outcomes o on o.outcome = w.outcome
     group by w.api_code

@@ -1,5 +1,5 @@
---! Previous: sha1:0317a42b037aaacb82a9e63aa18380f350b9d829
---! Hash: sha1:be5e7934f37b2038b3b25c49844413a9adfd125e
+--! Previous: sha1:69975fca5e9c4d79ad7849a408fd758ee9951ce0
+--! Hash: sha1:a91307dadb2484cbe731aa2f099a9320572b72cd
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -322,6 +322,9 @@ begin
   for no key update;
   update bookpost_private.checks c set
     api_code = NEW.api_code,
+    -- The former API's calls are not this one's.
+    day = '-infinity',
+    day_calls = 0,
     next_check_at = case when NEW.api_code is not null and c.pause_reason is distinct from 'quarantined' then clock_timestamp() end,
     pause_reason = case when NEW.api_code is null then 'no_api' when c.pause_reason = 'quarantined' then 'quarantined' end
   where c.parcel_id in (select p.id from bookpost.parcels p where p.carrier_code = NEW.code and p.closed_at is null);

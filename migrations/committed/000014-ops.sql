@@ -1,5 +1,5 @@
---! Previous: sha1:be5e7934f37b2038b3b25c49844413a9adfd125e
---! Hash: sha1:55b2dc9ab94994e1f24d3563ccc29d27c9e7c74b
+--! Previous: sha1:a91307dadb2484cbe731aa2f099a9320572b72cd
+--! Hash: sha1:99832ed294a3ceeba54e2c004e4e05196e804d47
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -20,8 +20,11 @@ $$;
 
 create view bookpost_ops.why with (security_invoker = true) as
 with gates as materialized (
-  select a.code, x.allowance, x.urgent_allowance, x.reason, x.until, x.next_call_at, greatest(x.pace, x.flow_spacing) as pace, x.batch_size
-  from bookpost.carrier_apis a cross join lateral bookpost_private.gate(a.code) x
+  select a.code, case when s.state = 'closed' and s.released_at + a.release_duration > now() then s.released_at + a.release_duration end as released_until,
+    (now() at time zone a.day_time_zone)::date as today, coalesce(a.calls_per_parcel_per_day, 2147483647) as calls_per_parcel_per_day, x.allowance, x.urgent_allowance, x.reason, x.until, x.next_call_at, greatest(x.pace, x.flow_spacing) as pace, x.batch_size
+  from bookpost.carrier_apis a
+  join bookpost.carrier_circuits s on s.api_code = a.code
+  cross join lateral bookpost_private.gate(a.code) x
 )
 select
   p.id as parcel_id,
@@ -35,7 +38,9 @@ select
     when q.locked_at is not null then 'looking'
     when q.parcel_id is not null and q.attempts < q.max_attempts then 'queued'
     when c.next_check_at > now() then 'scheduled'
-    when g.urgent_allowance = 0 then g.reason
+    when d.parcel_id is null then 'no_budget'
+    when g.urgent_allowance = 0 or g.reason = 'not_before' then g.reason
+    when g.reason = 'probe' and d.place > 1 then 'circuit_half_open'
     when d.place > d.allowance then 'no_budget'
     else 'due'
   end as reason,
@@ -44,7 +49,11 @@ select
     when c.pause_reason is not null then null
     when q.parcel_id is not null and q.attempts < q.max_attempts then q.run_at
     when c.next_check_at > now() then c.next_check_at
-    when g.urgent_allowance = 0 then g.until
+    when d.parcel_id is null then bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
+    when g.urgent_allowance = 0 or g.reason = 'not_before' then g.until
+    -- The next dispatch sends the probe.
+    when g.reason = 'probe' and d.place > 1 then now() + interval '1 minute'
+    when d.place > d.allowance and g.released_until is not null then g.released_until
     -- About: those before it go first, at the pace at which the allowance is used up evenly.
     when d.place > d.allowance then
       greatest(g.until, g.next_call_at) + g.pace * ((d.place - d.allowance) / g.batch_size)
@@ -64,10 +73,10 @@ left join gates g on g.code = c.api_code
 left join (
   -- Those that wait for their turn, and how many may go before the next minute.
   select k.parcel_id,
-    case when bookpost_private.is_urgent(k.head_start) then t.urgent_allowance else t.allowance end as allowance,
+    case when bookpost_private.is_urgent(k.next_check_at - k.head_start, now()) then t.urgent_allowance else t.allowance end as allowance,
     row_number() over (partition by k.api_code order by k.next_check_at - k.head_start, k.parcel_id) as place
   from bookpost_private.checks k join gates t on t.code = k.api_code
-  where k.next_check_at <= now()
+  where k.next_check_at <= now() and not (k.day = t.today and k.day_calls >= t.calls_per_parcel_per_day)
 ) d on d.parcel_id = p.id
 left join lateral (
   select string_agg(b.title, ', ' order by b.title) as titles

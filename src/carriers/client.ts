@@ -98,21 +98,14 @@ export function createCarrierClient(
   /** Set by the first refusal of a batch as such, for this client's life: whoever mixes numbers will do so again. */
   let asksOneByOne = false;
 
-  /** A token is fetched for everybody, so whichever lookup ends next reports the call. */
-  const tokenCalls: CarrierCall[] = [];
   const tokens =
     authentication.kind === "oauth2"
       ? createTokenSource({ carrierName: name, ask: askForToken, now })
       : null;
 
-  async function askForToken(): Promise<CarrierResponse> {
+  async function askForToken(calls: CarrierCall[]): Promise<CarrierResponse> {
     if (authentication.kind !== "oauth2") throw new Error(`${adapter.code} has no tokens`);
-    const response = await send(
-      "token",
-      root,
-      authentication.tokenRequest(credentials),
-      tokenCalls,
-    );
+    const response = await send("token", root, authentication.tokenRequest(credentials), calls);
     if (!isSuccess(response)) throw tokenFailure(adapter, response);
     return response;
   }
@@ -159,13 +152,13 @@ export function createCarrierClient(
         token: null,
       };
     const bearer = (token: Secret) => ({ authorization: `Bearer ${token.reveal()}` });
-    const payToken = () => beforeRequest("token");
-    const token = await tokens.token(payToken, signal);
+    const asker = { beforeRequest: () => beforeRequest("token"), calls };
+    const token = await tokens.token(asker, signal);
     const response = await sendWith(bearer(token));
     if (response.status !== 401) return { response, token };
     // Tokens are also withdrawn before their time. Once: a second refusal is about us.
     tokens.discard(token);
-    const fresh = await tokens.token(payToken, signal);
+    const fresh = await tokens.token(asker, signal);
     return { response: await sendWith(bearer(fresh)), token: fresh };
   }
 
@@ -215,7 +208,7 @@ export function createCarrierClient(
     const answers = await askAbout(subjects, calls, options);
     return ready.map((subject, i) => {
       // One request for all: it is told once, with the first. So is a token, fetched for whoever came.
-      const told = i === 0 ? [...tokenCalls.splice(0), ...calls] : [];
+      const told = i === 0 ? calls : [];
       if (subject instanceof Error)
         return { kind: "failed", error: subject, calls: told, body: null };
       return { ...(answers.get(subject) ?? failed(notTogether())), calls: told };

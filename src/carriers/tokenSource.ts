@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { LocalTrouble, Malformed } from "../errors.ts";
+import { LocalTrouble, Malformed, NotAsked } from "../errors.ts";
 import { Secret } from "../secret.ts";
-import type { CarrierResponse } from "./carrier.ts";
+import type { CarrierCall, CarrierResponse } from "./carrier.ts";
 
 /** A header value of visible ASCII: anything else could not be sent, or would end the header. */
 const reply = z.object({
@@ -16,13 +16,23 @@ const UNSTATED_LIFE_S = 300;
 /** Refreshed at most this long before it ends: far more than a request takes. Chosen; and never more than a tenth of its life. */
 const LONGEST_MARGIN_MS = 5 * 60_000;
 
+/** Chosen: by then the one whose request it was has reported, and the database knows whether to go on. */
+const RETRY_MS = 1_000;
+
+/** Who asks for a token: it pays for the request, and is told of it. */
+export interface TokenAsker {
+  readonly beforeRequest: () => Promise<void>;
+  readonly calls: CarrierCall[];
+}
+
 export interface TokenSource {
   /**
    * A token that is good now. However many ask at once, one request goes out, and `beforeRequest` of the one who
    * came first is asked before it.
-   * @throws LookupError what the token request ended with; LocalTrouble where `signal` fires first
+   * @throws LookupError what the token request ended with, for the one who came first; NotAsked for the others;
+   *   LocalTrouble where `signal` fires first
    */
-  token(beforeRequest: () => Promise<void>, signal?: AbortSignal): Promise<Secret>;
+  token(asker: TokenAsker, signal?: AbortSignal): Promise<Secret>;
   /** The carrier refused `token` although it should be good: the next asker gets a new one. */
   discard(token: Secret): void;
 }
@@ -33,16 +43,16 @@ export interface TokenSource {
  */
 export function createTokenSource(options: {
   readonly carrierName: string;
-  readonly ask: () => Promise<CarrierResponse>;
+  readonly ask: (calls: CarrierCall[]) => Promise<CarrierResponse>;
   readonly now: () => Date;
 }): TokenSource {
   let current: { readonly token: Secret; readonly refreshAtMs: number } | null = null;
   let flight: Promise<Secret> | null = null;
 
-  async function fetchToken(beforeRequest: () => Promise<void>): Promise<Secret> {
+  async function fetchToken({ beforeRequest, calls }: TokenAsker): Promise<Secret> {
     await beforeRequest();
     const askedAtMs = options.now().getTime();
-    const response = await options.ask();
+    const response = await options.ask(calls);
     const parsed = reply.safeParse(parseJson(response.body));
     if (!parsed.success)
       throw new Malformed(
@@ -60,9 +70,16 @@ export function createTokenSource(options: {
   }
 
   return {
-    async token(beforeRequest, signal) {
+    async token(asker, signal) {
       if (current !== null && options.now().getTime() < current.refreshAtMs) return current.token;
-      flight ??= fetchToken(beforeRequest).finally(() => {
+      // Another's request: what it ends with is for that one to report. Here nothing failed and nobody was refused.
+      if (flight !== null) {
+        const shared = flight.catch(() => {
+          throw new NotAsked("no_token", RETRY_MS);
+        });
+        return unlessAborted(shared, signal, options.carrierName);
+      }
+      flight = fetchToken(asker).finally(() => {
         flight = null;
       });
       return unlessAborted(flight, signal, options.carrierName);

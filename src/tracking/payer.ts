@@ -1,32 +1,22 @@
 import type pg from "pg";
 import type { LookupOptions } from "../carriers/client.ts";
-import { LocalTrouble } from "../errors.ts";
+import { NotAsked } from "../errors.ts";
 import type { Confirmation } from "../sql/confirmLookups.ts";
 import { payCall } from "../sql/payCall.ts";
 import { awaitTurn } from "./awaitTurn.ts";
+import { isPassingTrouble } from "./passingTrouble.ts";
 
 /** Chosen: a process that is late so often is too busy to be let loose on a carrier. */
 const TRIES = 3;
 
-/** Why a request did not go out: the database refused to pay for it. Nothing is known of the carrier. */
-export class Unpaid extends LocalTrouble {
-  readonly refusal: string;
-  readonly retryInMs: number | null;
-
-  constructor(refusal: string, retryInMs: number | null) {
-    super("UNPAID", `The request was not sent: ${refusal.replaceAll("_", " ")}.`, {
-      retryAt: retryInMs === null ? null : new Date(Date.now() + retryInMs),
-    });
-    this.refusal = refusal;
-    this.retryInMs = retryInMs;
-  }
-}
+/** Chosen: long enough for a deadlock, a restart or a lost link to be over. */
+const PASSING_MS = 2_000;
 
 /**
  * Makes `beforeRequest` of one lookup. Its permit has paid for the first
  * request, whatever that is, if it goes out before `callBefore`
  * (`performance.now()`); each further one, and a first one that is late, is
- * paid for and waits for its moment. Throws Unpaid where the database refuses.
+ * paid for and waits for its moment. Throws NotAsked where the database refuses.
  */
 export function payer(options: {
   readonly pool: pg.Pool;
@@ -38,21 +28,32 @@ export function payer(options: {
 }): NonNullable<LookupOptions["beforeRequest"]> {
   const { pool, lookupId, callBefore, signal, confirm } = options;
   let isPrepaid = true;
+
+  async function pay(kind: Parameters<typeof payCall>[2]) {
+    try {
+      return await payCall(pool, lookupId, kind);
+    } catch (error) {
+      // The database is away for a moment: that is no news of the carrier, and no bug.
+      if (isPassingTrouble(error)) throw new NotAsked("no_database", PASSING_MS);
+      throw error;
+    }
+  }
+
   return async (kind) => {
     const isInTime = isPrepaid && performance.now() <= callBefore;
     isPrepaid = false;
     if (isInTime) return;
     for (let attempt = 0; attempt < TRIES; attempt++) {
       const askedAt = performance.now();
-      const payment = await payCall(pool, lookupId, kind);
-      if (payment.refusal !== null) throw new Unpaid(payment.refusal, payment.retryInMs);
+      const payment = await pay(kind);
+      if (payment.refusal !== null) throw new NotAsked(payment.refusal, payment.retryInMs);
       // Granted between these two moments: waiting from the later one is never too early,
       // counting from the earlier one never too late, whatever the clocks say.
       const at = performance.now() + payment.waitMs;
       const refused = await awaitTurn({ at, waitMs: payment.waitMs, signal, confirm });
-      if (refused) throw new Unpaid(refused.refusal, refused.retryInMs);
+      if (refused) throw new NotAsked(refused.refusal, refused.retryInMs);
       if (performance.now() <= askedAt + payment.waitMs + payment.useWithinMs) return;
     }
-    throw new Unpaid("late", 0);
+    throw new NotAsked("late", 0);
   };
 }

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Queryable } from "../db/withTransaction.ts";
 import { type LookupReport, type RecordedLookup, recordLookups } from "../sql/recordLookups.ts";
+import { isPassingTrouble } from "./passingTrouble.ts";
 
-/** SQLSTATE classes by what to do: 21, 22 and 23 are in the data; 40, 53, 57, 08 and a lost link pass. */
+/** SQLSTATE classes of what is wrong with the data. */
 const DATA_TROUBLE = /^(21|22|23)/;
-const PASSING_TROUBLE = /^(40|53|57|08|ECONN|EPIPE|ETIMEDOUT)/;
 /** A book deleted this very moment breaks a foreign key too; asked again, its row is simply not there any more. */
 const FOREIGN_KEY = "23503";
 /** lock_not_available: an app's transaction holds a row of some parcel, and may go on holding it. */
@@ -35,7 +35,7 @@ export async function recordSafely(
         return reports.length > 1
           ? recordHalves(db, reports, workerId)
           : recordOne(db, reports[0] as LookupReport, workerId, code);
-      if (!PASSING_TROUBLE.test(code) || attempt === TRIES) throw error;
+      if (!isPassingTrouble(error) || attempt === TRIES) throw error;
       await sleep(attempt * (50 + Math.random() * 100));
     }
   }

@@ -27,12 +27,17 @@ export function shareRequests(
 
 function shareRequest(client: CarrierClient, members: readonly Permit[]): SharedRequest {
   let answer: Promise<readonly LookupResult[]> | null = null;
+  let sender: string | null = null;
   return {
     async resultOf(lookupId, options) {
       // The first one pays for the request. All signals of a worker fire together, so its will do for all.
+      sender ??= lookupId;
       answer ??= client.lookUpMany(members, options);
       const place = members.findIndex((member) => member.lookupId === lookupId);
-      return (await answer)[place] as LookupResult;
+      const results = await answer;
+      // Whoever sent it has paid for it and tells of it: the first of the batch may have been taken out meanwhile.
+      const calls = lookupId === sender ? results.flatMap((result) => result.calls) : [];
+      return { ...(results[place] as LookupResult), calls };
     },
   };
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { LookupResult } from "../carriers/carrier.ts";
 import type { CarrierClient } from "../carriers/client.ts";
+import { NotAsked } from "../errors.ts";
 import { acquireLookups, type Permit } from "../sql/acquireLookups.ts";
 import { confirmLookups } from "../sql/confirmLookups.ts";
 import { interruptLookups } from "../sql/interruptLookups.ts";
@@ -9,7 +10,7 @@ import type { LookupReport, RecordedLookup } from "../sql/recordLookups.ts";
 import { releaseLookups } from "../sql/releaseLookups.ts";
 import { awaitTurn } from "./awaitTurn.ts";
 import { coalesce } from "./coalesce.ts";
-import { payer, Unpaid } from "./payer.ts";
+import { payer } from "./payer.ts";
 import { recordSafely } from "./recordSafely.ts";
 import { reportFrom } from "./reportFrom.ts";
 import { shareRequests } from "./shareRequests.ts";
@@ -110,9 +111,9 @@ export function createTracker(options: {
         confirm: stillStands,
       });
       const result = await request.resultOf(permit.lookupId, { signal, beforeRequest });
-      if (isUnpaid(result)) {
+      if (isNotAsked(result)) {
         const { refusal, retryInMs } = result.error;
-        return { kind: "refused", reason: refusal === "late" ? "no_budget" : refusal, retryInMs };
+        return { kind: "refused", reason: refusal, retryInMs };
       }
       // The carrier has counted a call, and so do we.
       giveUp = () => interruptLookups(pool, [permit.lookupId], "its end could not be recorded");
@@ -131,6 +132,6 @@ export function createTracker(options: {
 }
 
 /** Nothing was sent: the permit can go back. */
-function isUnpaid(result: LookupResult): result is LookupResult & { readonly error: Unpaid } {
-  return result.kind === "failed" && result.error instanceof Unpaid && result.calls.length === 0;
+function isNotAsked(result: LookupResult): result is LookupResult & { readonly error: NotAsked } {
+  return result.kind === "failed" && result.error instanceof NotAsked && result.calls.length === 0;
 }

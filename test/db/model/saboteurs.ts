@@ -44,7 +44,7 @@ export const modelSaboteurs: readonly ModelSaboteur[] = [
     edits: [
       edit(
         REPORT,
-        "if v_batches[i] is distinct from v_failed_batches[cardinality(v_failed_batches)] then",
+        "if not coalesce(v_batches[i] = any (v_failed_batches), false) then",
         "if true then",
       ),
     ],

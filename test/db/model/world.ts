@@ -206,7 +206,9 @@ export function acquire(
   for (const p of inTurn(w, ready)) {
     const inFlight = new Set(w.leases.map((lease) => lease.batch)).size;
     if (room === 0 && inFlight >= w.settings.inFlight) refusal ??= "no_budget";
-    const isBetterOneDue = w.parcels.some((q, i) => i !== p && q.isDue && !leaseOn(w, i));
+    const isBetterOneDue = w.parcels.some(
+      (q, i) => i !== p && q.isDue && !leaseOn(w, i) && !isParcelDone(w, i),
+    );
     if (refusal) verdicts[p] = refusal;
     else if (isParcelDone(w, p)) verdicts[p] = "no_budget";
     else if (p === worst && isBetterOneDue) verdicts[p] = "circuit_half_open";
@@ -266,8 +268,7 @@ function reportToCircuit(w: World, lease: Lease, effect: "success" | "failure" |
     circuit.failed = [];
   } else if (circuit.state === "closed" && effect === "failure") {
     const ofRequest = circuit.failed.filter((failure) => failure.batch === batch).length;
-    // TODO `ofRequest === 0` is what is promised; the database counts a request again after another one in between.
-    if (circuit.failed.at(-1)?.batch !== batch) circuit.failures++;
+    if (ofRequest === 0) circuit.failures++;
     if (ofRequest < 2) circuit.failed = [...circuit.failed, { lookup, parcel, batch }].slice(-20);
     const hit = new Set(circuit.failed.map((failure) => failure.parcel)).size;
     const isEnough = hit >= Math.min(2, settings.threshold) || settings.live < 2;
@@ -293,9 +294,10 @@ export function record(
   }
   const by = w.workers[worker];
   if (by) by.stale += reports.length - written.length;
-  const paid = written.reduce((sum, { lease }) => sum + lease.calls, 0);
-  const made = written.reduce((sum, { report }) => sum + report.calls, 0);
-  if (w.budget.day === today(w)) w.budget.calls = Math.max(0, w.budget.calls + made - paid);
+  // What was paid for yesterday is not today's.
+  const todays = written.filter(({ lease }) => lease.day === today(w));
+  const extra = todays.reduce((sum, { lease, report }) => sum + report.calls - lease.calls, 0);
+  if (w.budget.day === today(w)) w.budget.calls = Math.max(0, w.budget.calls + extra);
   for (const { lease, report } of written) {
     const { outcome, lookup, isApiWide } = report;
     const { effect = "none", backsOff = false } = OUTCOMES[outcome] ?? {};
@@ -351,7 +353,9 @@ export function pay(w: World, lookup: string, kind: string): string | null {
   if (isDayOver(w)) return "no_budget";
   count(w, w.budget, 1);
   lease.calls++;
-  lease.until = Math.max(lease.until, w.now + LEASE);
+  // All that share the request wait for its end.
+  for (const mate of w.leases)
+    if (mate.batch === lease.batch) mate.until = Math.max(mate.until, w.now + LEASE);
   return null;
 }
 
@@ -384,7 +388,9 @@ export function sweep(w: World, dead: number | null): number {
 /** The parcels that get a job, where the queue was empty. */
 export function dispatch(w: World): number[] {
   // What its own sweep frees is due a moment later than it looks, and goes with the next one, which sweep has woken.
-  const due = w.parcels.flatMap(({ isDue }, p) => (isDue && !leaseOn(w, p) ? [p] : []));
+  const due = w.parcels.flatMap(({ isDue }, p) =>
+    isDue && !leaseOn(w, p) && !isParcelDone(w, p) ? [p] : [],
+  );
   sweep(w, null);
   const isConfigured = w.workers.some(({ fingerprint }) => fingerprint !== w.budget.refused);
   if (hold(w) !== null || isDayOver(w) || !isConfigured) return [];

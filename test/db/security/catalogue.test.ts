@@ -68,6 +68,7 @@ test("exactly these functions run with their owner's rights", async () => {
       "bookpost.stop_tracking",
       "bookpost.track_book",
       "bookpost_private.tg_carrier_apis__insert_companions",
+      "bookpost_private.tg_carrier_apis__keep_day_counts",
       "bookpost_private.tg_carrier_limits__insert_window",
       "bookpost_private.tg_carriers__move_checks",
       "bookpost_private.tg_parcel_books__note_forsaken",

@@ -247,7 +247,7 @@ describe("a lookup of which only the token went out", () => {
   test("comes again when its own request can be paid for, and its failures are not counted", async () => {
     const { client, parcelId, wait } = await oneParcel({ min_check_interval: "30 minutes" });
     await lookUp(client, parcelId, (id) =>
-      failed(id, "local", { error_code: "UNPAID", retry_after_ms: 9_000, calls: [token] }),
+      failed(id, "local", { error_code: "NOT_ASKED", retry_after_ms: 9_000, calls: [token] }),
     );
     expect(await wait()).toBe(9);
     expect(await checkOf(client, parcelId)).toMatchObject({ failure_count: 0 });
