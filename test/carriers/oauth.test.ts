@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { LookupResult } from "../../src/carriers/carrier.ts";
+import { NotAsked } from "../../src/errors.ts";
 import type { Sandbox } from "../../src/sandbox/server.ts";
 import { Secret } from "../../src/secret.ts";
 import { clientOf, withSandbox } from "./withSandbox.ts";
@@ -27,6 +28,24 @@ test("fifty lookups at once fetch one token, and one of them reports the call", 
   const calls = results.flatMap((result) => result.calls);
   expect(calls.filter(({ kind }) => kind === "token")).toHaveLength(1);
   expect(calls.filter(({ kind }) => kind === "lookup")).toHaveLength(50);
+});
+
+test("a token that can't be had is the failure of the one who asked for it; the others were simply not asked about", async () => {
+  const sandbox = await start();
+  sandbox.fault({ mode: "status", status: 503, kind: "token" });
+  const client = clientOf(sandbox, "ups");
+  const results = await Promise.all(Array.from({ length: 8 }, () => client.lookUp(NUMBER)));
+  expect(count(sandbox, "token")).toBe(1);
+  const ends = results.map((result) => (result.kind === "failed" ? result.error : null));
+  expect(ends.map((error) => error?.outcome).toSorted()).toEqual([
+    ...Array<string>(7).fill("local"),
+    "unavailable",
+  ]);
+  expect(ends.filter((error) => error instanceof NotAsked)).toHaveLength(7);
+  for (const { calls, ...result } of results)
+    expect(calls).toHaveLength(
+      result.kind === "failed" && result.error.outcome === "unavailable" ? 1 : 0,
+    );
 });
 
 test("fifty lookups whose token was withdrawn fetch one new token and are all answered", async () => {

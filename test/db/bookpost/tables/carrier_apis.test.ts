@@ -35,6 +35,10 @@ test.each([
   [{ call_windows: { "1 second": 0 } }],
   [{ call_windows: { "0": 1 } }],
   [{ call_windows: { "8 days": 1 } }],
+  // No limit at all, and finer than time is counted: the row is to be left out.
+  [{ call_windows: { "1 second": 10_000_000 } }],
+  [{ lease_duration: "60 days" }],
+  [{ release_duration: "infinity" }],
   [{ calls_per_parcel_per_day: 0 }],
   [{ release_duration: "-1 second" }],
   [{ failure_threshold: 0 }],

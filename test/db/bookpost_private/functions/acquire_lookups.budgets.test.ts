@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { acquireLookups } from "../../../../src/sql/acquireLookups.ts";
+import { dispatch } from "../../../../src/sql/dispatch.ts";
 import { makeDue } from "../../../helpers/ageing.ts";
 import { rolledBack } from "../../../helpers/database.ts";
+import { jobsOf } from "../../../helpers/jobsOf.ts";
 import { lookUp, permitFor } from "../../../helpers/lookUp.ts";
 import { type ApiLimits, makeApi, zoneAt } from "../../../helpers/makeApi.ts";
 import { failed, found } from "../../../helpers/reports.ts";
@@ -101,6 +103,36 @@ describe("a day's calls are spent evenly", () => {
     expect(await acquire([urgent.parcelId])).toMatchObject([{ verdict: "permit" }]);
   });
 
+  test("who has waited for half a day is urgent too: what is urgent by itself can't use up all that comes in", async () => {
+    const { client, granted, acquire, parcelIds } = await someParcels(56, {
+      calls_per_day: 100,
+      day_time_zone: zoneAt(NOON),
+    });
+    expect(await granted(parcelIds.slice(0, 55))).toBe(55);
+    const [last = ""] = parcelIds.slice(55);
+    expect(await acquire([last])).toMatchObject([{ verdict: "no_budget" }]);
+    await client.query(
+      "update bookpost_private.checks set next_check_at = now() - interval '12 hours' where parcel_id = $1",
+      [last],
+    );
+    expect(await acquire([last])).toMatchObject([{ verdict: "permit" }]);
+  });
+
+  test("another zone is another name for the same day: what was spent stays spent", async () => {
+    const { client, api, granted, acquire } = await someParcels(4, {
+      calls_per_day: 3,
+      day_time_zone: zoneAt(MIDNIGHT - 1800),
+    });
+    expect(await granted()).toBe(3);
+    await client.query("delete from bookpost_private.leases where api_code = $1", [api.code]);
+    // There it is another date.
+    await client.query("update bookpost.carrier_apis set day_time_zone = $2 where code = $1", [
+      api.code,
+      zoneAt(MIDNIGHT - 1800).replace(/[-+]/, (sign) => (sign === "-" ? "+" : "-")),
+    ]);
+    expect((await acquire()).map(({ verdict }) => verdict)).not.toContain("permit");
+  });
+
   test("seconds before the carrier's midnight nobody may, and is told when", async () => {
     const { acquire } = await someParcels(1, {
       calls_per_day: 100,
@@ -182,6 +214,41 @@ describe("a parcel's own calls of a day", () => {
     const calls = ["token", "lookup", "token", "lookup"].map(call);
     await lookUp(client, parcelId, (id) => found(id, { calls }));
     expect(await count()).toBe(2);
+  });
+
+  test("that are spent do not take another parcel's turn", async () => {
+    const { client, parcelIds } = await someParcels(2, {
+      ...limits,
+      call_windows: { "1 minute": 1 },
+    });
+    const [spent = "", other = ""] = parcelIds;
+    await client.query(
+      `update bookpost_private.checks set day = (now() at time zone 'UTC')::date, day_calls = 2,
+         next_check_at = now() - interval '3 days' where parcel_id = $1`,
+      [spent],
+    );
+    await dispatch(client);
+    expect((await jobsOf(client, ...parcelIds)).map(({ key }) => key)).toEqual([`parcel:${other}`]);
+    const { rows } = await client.query(
+      "select reason, until > now() as is_ahead from bookpost_ops.why where parcel_id = $1",
+      [spent],
+    );
+    expect(rows).toEqual([{ reason: "no_budget", is_ahead: true }]);
+  });
+
+  test("are not taken along to another API", async () => {
+    const { client, parcelIds, api } = await someParcels(1, limits);
+    const other = await makeApi(client, limits);
+    await client.query(
+      "update bookpost_private.checks set day = (now() at time zone 'UTC')::date, day_calls = 2 where parcel_id = $1",
+      [parcelIds[0]],
+    );
+    await client.query("update bookpost.carriers set api_code = $2 where code = $1", [
+      api.code,
+      other.code,
+    ]);
+    const [verdict] = await acquireLookups(client, parcelIds, other.workerId);
+    expect(verdict?.verdict).toBe("permit");
   });
 
   test("begin anew with the API's day", async () => {

@@ -152,6 +152,64 @@ test("an hour's calls that are used up hold the API until the next one's turn", 
   expect(await gate()).toMatchObject({ allowance: 0, urgent_allowance: 0, reason: "no_budget" });
 });
 
+describe("a hold that ends within half a minute", () => {
+  const holdFor = (client: ClientBase, apiCode: string, seconds: number) =>
+    client.query(
+      `update bookpost_private.budgets set not_before = now() + make_interval(secs => $2), not_before_reason = 'rate_limited'
+       where api_code = $1`,
+      [apiCode, seconds],
+    );
+
+  test("does not cost the minute: jobs are sent for its end", async () => {
+    const { client, api } = await anApi({});
+    const ids = await overdue(client, api.code, 3);
+    await holdFor(client, api.code, 20);
+    const row = (await dispatch(client)).find(({ apiCode }) => apiCode === api.code);
+    expect(row).toMatchObject({ dispatched: 3, reason: "not_before" });
+    const { rows } = await client.query(
+      `select count(*)::integer as jobs from graphile_worker.jobs j, bookpost_private.budgets b
+       where b.api_code = $1 and j.key = any (select 'parcel:' || unnest($2::uuid[])) and j.run_at >= b.not_before`,
+      [api.code, ids],
+    );
+    expect(rows).toEqual([{ jobs: 3 }]);
+  });
+
+  test("is the reason that is told all the same", async () => {
+    const { client, api } = await anApi({});
+    const [parcelId] = await overdue(client, api.code, 1);
+    await holdFor(client, api.code, 20);
+    const { rows } = await client.query(
+      "select reason, until > now() as is_ahead from bookpost_ops.why where parcel_id = $1",
+      [parcelId],
+    );
+    expect(rows).toEqual([{ reason: "not_before", is_ahead: true }]);
+  });
+
+  test("a longer one lets nothing through", async () => {
+    const { client, api, gate } = await anApi({});
+    await overdue(client, api.code, 1);
+    await holdFor(client, api.code, 40);
+    expect(await gate()).toMatchObject({ allowance: 0, urgent_allowance: 0, reason: "not_before" });
+  });
+});
+
+test("while one probe is to go out, the others are said to wait for it", async () => {
+  const { client, api } = await anApi({ failure_threshold: 1 });
+  const ids = await overdue(client, api.code, 3);
+  await lookUp(client, ids[0] ?? "", (id) => failed(id, "unavailable"));
+  await ageCircuit(client, api.code, "31 minutes");
+  await makeDue(client, ...ids);
+  const { rows } = await client.query(
+    `select reason, count(*)::integer as n, min(until) > now() - interval '1 hour' as has_an_end
+     from bookpost_ops.why where parcel_id = any ($1) group by 1 order by 1`,
+    [ids],
+  );
+  expect(rows).toEqual([
+    { reason: "circuit_half_open", n: 2, has_an_end: true },
+    { reason: "due", n: 1, has_an_end: true },
+  ]);
+});
+
 test("jobs that wait in the queue already take their part of the minute", async () => {
   const { client, api } = await anApi({ call_windows: { "10 seconds": 2 } });
   const ids = await overdue(client, api.code, 30);

@@ -3,8 +3,9 @@ import { rolledBack } from "../../../helpers/database.ts";
 import { lookUp } from "../../../helpers/lookUp.ts";
 import { makeApi } from "../../../helpers/makeApi.ts";
 import { makeUser } from "../../../helpers/makeUser.ts";
-import { found, scan } from "../../../helpers/reports.ts";
+import { failed, found, scan } from "../../../helpers/reports.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
+import { trackBook } from "../../../helpers/trackBook.ts";
 
 const db = testDatabase();
 
@@ -113,6 +114,21 @@ test("a new parcel has a day's head start; its first look gives it what its stat
   // Together they are worth 100,000.
   expect(await hours()).toBeCloseTo(12, 5);
 });
+
+test.each(["rate_limited", "local", "unavailable"])(
+  "a first look that ended as %s was none: the head start stays",
+  async (outcome) => {
+    const client = await rolledBack(db);
+    const { code } = await makeApi(client);
+    const { parcelId } = await trackBook(client, code);
+    await lookUp(client, parcelId, (id) => failed(id, outcome));
+    const { rows } = await client.query(
+      "select head_start = '1 day' as is_a_day from bookpost_private.checks where parcel_id = $1",
+      [parcelId],
+    );
+    expect(rows).toEqual([{ is_a_day: true }]);
+  },
+);
 
 test("a person who asks for a look now gives her parcel a day's head start", async () => {
   const client = await rolledBack(db);

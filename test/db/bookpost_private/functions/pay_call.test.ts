@@ -7,6 +7,7 @@ import { ageCircuit } from "../../../helpers/ageing.ts";
 import { rolledBack } from "../../../helpers/database.ts";
 import { lookUp, permitFor } from "../../../helpers/lookUp.ts";
 import { type ApiLimits, makeApi, zoneAt } from "../../../helpers/makeApi.ts";
+import { dueParcels, permitsFor } from "../../../helpers/permits.ts";
 import { failed, found } from "../../../helpers/reports.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
 import { trackBook } from "../../../helpers/trackBook.ts";
@@ -126,6 +127,20 @@ describe("one more request", () => {
     expect(await end()).toBeCloseTo(100, 1);
     await pay();
     expect(await end()).toBeGreaterThan(102);
+  });
+
+  test("prolongs the leases of all that share the request", async () => {
+    const client = await rolledBack(db);
+    const api = await makeApi(client, { batch_size: 10, call_windows: { "2 seconds": 1 } });
+    const ids = await dueParcels(client, api.code, 3);
+    const [first = ""] = await permitsFor(client, ids, api.workerId);
+    await payCall(client, first, "register");
+    const { rows } = await client.query(
+      `select count(*)::integer as leases, sum(calls)::integer as calls, min(lease_until - started_at) > '102 seconds' as "isLonger"
+       from bookpost_private.leases where api_code = $1`,
+      [api.code],
+    );
+    expect(rows).toEqual([{ leases: 3, calls: 2, isLonger: true }]);
   });
 
   test("of a lookup that has lost its lease is refused", async () => {

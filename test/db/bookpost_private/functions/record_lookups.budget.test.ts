@@ -91,6 +91,20 @@ describe("calls of the day", () => {
   });
 });
 
+test("what was paid for yesterday and not sent is not given back to today", async () => {
+  const { client, api, parcelId } = await oneParcel();
+  const other = await trackBook(client, api.code);
+  const yesterdays = await permitFor(client, parcelId);
+  await client.query(
+    "update bookpost_private.leases set call_at = call_at - interval '1 day' where lookup_id = $1",
+    [yesterdays],
+  );
+  await permitFor(client, other.parcelId);
+  const before = (await budgetOf(client, api)).day_calls;
+  await recordLookups(client, [failed(yesterdays, "local", { calls: [] })], "worker");
+  expect((await budgetOf(client, api)).day_calls).toBe(before);
+});
+
 describe("a carrier that asks us to slow down", () => {
   test.each([
     ["two minutes", 120_000, 120],

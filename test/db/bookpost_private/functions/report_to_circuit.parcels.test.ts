@@ -107,6 +107,17 @@ describe("a request that asks about many parcels", () => {
     expect(failed_lookup_ids).toHaveLength(2);
   });
 
+  test("is one failure when the ends of two requests come mixed", async () => {
+    const { client, ids, circuit } = await someParcels(4, { batch_size: 2 });
+    const [a1 = "", a2 = "", b1 = "", b2 = ""] = await permitsFor(client, ids);
+    await recordLookups(
+      client,
+      [a1, b1, a2, b2].map((id) => failed(id, "unavailable")),
+      "worker",
+    );
+    expect(await circuit()).toMatchObject({ state: "closed", consecutive_failures: 2 });
+  });
+
   test("that fails one of its parcels and answers for another is no failure in a row", async () => {
     const { client, ids, circuit } = await someParcels(3, { batch_size: 10 });
     const [a = "", b = "", c = ""] = await permitsFor(client, ids);
