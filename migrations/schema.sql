@@ -3421,6 +3421,8 @@ declare
   v_old date := (clock_timestamp() at time zone OLD.day_time_zone)::date;
   v_new date := (clock_timestamp() at time zone NEW.day_time_zone)::date;
 begin
+  -- In the one lock order.
+  perform 1 from bookpost_private.checks c where c.api_code = NEW.code and c.day = v_old order by c.parcel_id for no key update;
   update bookpost_private.checks c set day = v_new where c.api_code = NEW.code and c.day = v_old;
   update bookpost_private.budgets b set day = v_new where b.api_code = NEW.code and b.day = v_old;
   return null;

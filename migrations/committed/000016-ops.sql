@@ -1,5 +1,5 @@
---! Previous: sha1:a91307dadb2484cbe731aa2f099a9320572b72cd
---! Hash: sha1:99832ed294a3ceeba54e2c004e4e05196e804d47
+--! Previous: sha1:6ca83bccc955d3c92aa22c1c39bfefc2e4d45b2d
+--! Hash: sha1:8029784117961b88d33a5c9d8310b3b316569184
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -1,5 +1,5 @@
---! Previous: sha1:dd38ba55a1af5e836e9f6bb4ac88a260da04010c
---! Hash: sha1:54481a1f6b7cb6a7f140586d142321c5d71a25fb
+--! Previous: sha1:432a97ca840cad0e40d723772b77bfb83e9e9ad4
+--! Hash: sha1:0dfd5866ab55411a4513d36c87215e7250ebcad6
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

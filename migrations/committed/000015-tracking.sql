@@ -1,5 +1,5 @@
---! Previous: sha1:69975fca5e9c4d79ad7849a408fd758ee9951ce0
---! Hash: sha1:a91307dadb2484cbe731aa2f099a9320572b72cd
+--! Previous: sha1:27cc0f5a8364285583ba5aeeb0bba8caad26c8b8
+--! Hash: sha1:6ca83bccc955d3c92aa22c1c39bfefc2e4d45b2d
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

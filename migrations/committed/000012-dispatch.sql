@@ -1,5 +1,5 @@
---! Previous: sha1:a7bbb40c0dc44333baceeed13962616ec21e958e
---! Hash: sha1:dd38ba55a1af5e836e9f6bb4ac88a260da04010c
+--! Previous: sha1:3e78d2f0f72dea6c3fdc2c4b2e3177be51869310
+--! Hash: sha1:432a97ca840cad0e40d723772b77bfb83e9e9ad4
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:54481a1f6b7cb6a7f140586d142321c5d71a25fb
---! Hash: sha1:69975fca5e9c4d79ad7849a408fd758ee9951ce0
+--! Previous: sha1:0dfd5866ab55411a4513d36c87215e7250ebcad6
+--! Hash: sha1:27cc0f5a8364285583ba5aeeb0bba8caad26c8b8
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

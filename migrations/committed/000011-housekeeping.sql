@@ -1,5 +1,5 @@
---! Previous: sha1:3e27bb517d0123fa48dbbfc6f3d1f19f4021f099
---! Hash: sha1:a7bbb40c0dc44333baceeed13962616ec21e958e
+--! Previous: sha1:919c34010b3b7541b9912b8afba5f70d978d9c5a
+--! Hash: sha1:3e78d2f0f72dea6c3fdc2c4b2e3177be51869310
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

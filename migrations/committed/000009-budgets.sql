@@ -1,8 +1,8 @@
---! Previous: sha1:bfb25a4c3fc7dfc5134546a0f9aeab1d761987ad
---! Hash: sha1:3e27bb517d0123fa48dbbfc6f3d1f19f4021f099
+--! Previous: sha1:fd78b2d9f8e91b38b67596397e27b9f2d030959d
+--! Hash: sha1:a5c2736e65504ab328eec397c8fb506cc1f6b50d
 --! Message: budgets
 
--- What each API allows, what is left of it, whether it may be asked now, and who goes first.
+-- What each API allows, and whether it may be asked now.
 
 -- How late after its moment a call may reach the carrier. Every limit's window is stretched by this much, so that a call
 -- which is late and the ones after it that are not still keep the limit. Chosen: a busy machine's timers and a slow
@@ -51,6 +51,8 @@ declare
   v_old date := (clock_timestamp() at time zone OLD.day_time_zone)::date;
   v_new date := (clock_timestamp() at time zone NEW.day_time_zone)::date;
 begin
+  -- In the one lock order.
+  perform 1 from bookpost_private.checks c where c.api_code = NEW.code and c.day = v_old order by c.parcel_id for no key update;
   update bookpost_private.checks c set day = v_new where c.api_code = NEW.code and c.day = v_old;
   update bookpost_private.budgets b set day = v_new where b.api_code = NEW.code and b.day = v_old;
   return null;
@@ -85,72 +87,19 @@ return case
   )
 end;
 
-create table bookpost_private.head_starts (
-  reason text primary key,
-  head_start interval not null,
-  description text not null,
-  constraint head_starts_are_not_negative check (head_start >= '0')
-);
-
-comment on table bookpost_private.head_starts is
-  'Who goes first when calls are scarce: how much sooner than its turn a parcel goes, as if it had been due that much earlier. Being bounded, it starves nobody: whoever has waited longer than the head starts add up to goes before everyone. Whose head start and waiting together make 12 hours is urgent, and may use what is kept in hand of the day.';
-
-insert into bookpost_private.head_starts (reason, head_start, description) values
-  -- All chosen; revisit when measured with real demand.
-  ('asked_for', '1 day', 'Never looked up, or a person asked for a look now.'),
-  ('out_for_delivery', '1 day', 'Its status: it may arrive this minute.'),
-  ('near_estimate', '12 hours', 'From six hours before the day of its estimate to two days after.'),
-  ('exception', '6 hours', 'Its status: something may have to be done.'),
-  ('available_for_pickup', '3 hours', 'Its status.'),
-  ('tenfold_value', '4 hours', 'For each tenfold of a declared value over 100: 1,000 has one, 10,000 two.'),
-  ('highest_value', '12 hours', 'The most that its value can give.');
-
-select bookpost_private.protect_table('bookpost_private.head_starts');
-
--- Units of a currency in a hundred, roughly: those without a minor unit (ISO 4217) are counted in hundreds.
-create function bookpost_private.comparable_value(declared_value numeric, declared_currency text) returns numeric
-language sql immutable parallel safe
-return nullif(declared_value, 'NaN') / case
-  when declared_currency in
-    ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF', 'XOF', 'XPF')
-  then 100 else 1
-end;
-
-create function bookpost_private.head_start(
-  status text, at timestamptz, estimated_from timestamp, estimated_until timestamp, utc_offset interval, declared_value numeric
-) returns interval
+-- A parcel's own calls.
+create function bookpost_private.parcel_may_be_asked_at(api_code text, counted_day date, counted_calls integer) returns timestamptz
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-  select coalesce(sum(h.head_start * case h.reason
-      when 'tenfold_value' then least(
-        greatest(0, log(greatest(head_start.declared_value, 1)) - 2),
-        (select extract(epoch from m.head_start) from bookpost_private.head_starts m where m.reason = 'highest_value')
-          / nullif(extract(epoch from h.head_start), 0)
-      )
-      else 1
-    end), interval '0')
-  from bookpost_private.head_starts h
-  where h.reason = head_start.status
-    or (
-      h.reason = 'near_estimate'
-      and head_start.status in ('in_transit', 'exception', 'unknown')
-      and (head_start.at at time zone 'UTC') + coalesce(utc_offset, interval '0')
-        between date_trunc('day', estimated_from) - interval '6 hours' and date_trunc('day', estimated_until) + interval '2 days'
-    )
-    or (h.reason = 'tenfold_value' and head_start.declared_value > 100);
+  select d.ends_at + bookpost_private.day_margin()
+  from bookpost.carrier_apis a
+  cross join lateral bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d
+  where a.code = parcel_may_be_asked_at.api_code and d.day = counted_day and counted_calls >= a.calls_per_parcel_per_day;
 end;
 
-comment on function bookpost_private.head_start(text, timestamptz, timestamp, timestamp, interval, numeric) is
-  'A parcel''s head start at an instant: by status, by how near its estimate is (wall clock there, with the offset of its last scan), and by the declared value of what is in it.';
-
--- Waiting makes urgent as well, or what is urgent could use up all that comes in.
-create function bookpost_private.is_urgent(turn_at timestamptz, at timestamptz) returns boolean
-language sql immutable strict parallel safe
-return turn_at <= at - interval '12 hours';
-
-comment on function bookpost_private.is_urgent(timestamptz, timestamptz) is
-  'Whether a parcel whose turn was at turn_at (next_check_at - head_start) may use what is kept in hand of the day.';
+comment on function bookpost_private.parcel_may_be_asked_at(text, date, integer) is
+  'When the API''s next day begins, for a parcel whose calls of this day are spent; null: they are not, or are not limited.';
 
 -- Why an API may not be asked at all just now, and until when. One row; a null reason: it may.
 create function bookpost_private.hold(api_code text) returns table (reason text, until timestamptz)
@@ -352,157 +301,3 @@ $$;
 
 comment on function bookpost_private.gate(text) is
   'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end, unless that is within half a minute; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; flow_spacing: that at which its calls in flight end; pace: the distance at which its allowance is used up evenly.';
-
-create function bookpost_private.parcel_may_be_asked_at(api_code text, counted_day date, counted_calls integer) returns timestamptz
-language sql stable
-set search_path = pg_catalog, pg_temp
-begin atomic
-  select d.ends_at + bookpost_private.day_margin()
-  from bookpost.carrier_apis a
-  cross join lateral bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d
-  where a.code = parcel_may_be_asked_at.api_code and d.day = counted_day and counted_calls >= a.calls_per_parcel_per_day;
-end;
-
-comment on function bookpost_private.parcel_may_be_asked_at(text, date, integer) is
-  'When the API''s next day begins, for a parcel whose calls of this day are spent; null: they are not, or are not limited.';
-
--- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by
--- call, and writes it once.
-
-create type bookpost_private.call_allowance as (
-  api_code text,
-  -- The windows: rows of call_windows, in one order.
-  windows interval[],
-  next_call_at timestamptz[],
-  spacings interval[],
-  bursts interval[],
-  -- How late a call may be: the shortest of the windows' slacks, less what the road may take.
-  use_within interval,
-  -- While recovering from an outage: the distance between calls, and when the next may go.
-  release_spacing interval,
-  next_release_at timestamptz,
-  -- The day.
-  calls_per_day integer,
-  day date,
-  day_calls integer,
-  day_starts_at timestamptz,
-  day_ends_at timestamptz,
-  -- The last one that was refused for the pace: the next refusal is for one call later.
-  refused_at timestamptz
-);
-
-comment on type bookpost_private.call_allowance is
-  'What is left of an API''s allowance, in the hands of who has its budget row locked.';
-
-create function bookpost_private.milliseconds(length interval) returns integer
-language sql immutable parallel safe
-return greatest(0, ceil(extract(epoch from length) * 1000))::integer;
-
-create function bookpost_private.read_allowance(api_code text, at timestamptz) returns bookpost_private.call_allowance
-language sql stable
-set search_path = pg_catalog, pg_temp
-begin atomic
-  select row(
-    a.code, w.windows, w.next_call_at, w.spacings, w.bursts,
-    -- A fifth of the slack is left for differences on the road. A call of a day is not carried far, since it must be
-    -- made on that day (3 seconds: chosen).
-    least(w.slack * 0.8, case when a.calls_per_day is not null then interval '3 seconds' end),
-    case
-      when c.state = 'closed' and c.released_at > read_allowance.at - a.release_duration
-        then (select g.release_spacing from bookpost_private.gate(a.code) g)
-      else interval '0'
-    end,
-    b.next_release_at, a.calls_per_day, d.day, case when b.day = d.day then b.day_calls else 0 end, d.starts_at, d.ends_at, null
-  )::bookpost_private.call_allowance
-  from bookpost.carrier_apis a
-  join bookpost_private.budgets b on b.api_code = a.code
-  join bookpost.carrier_circuits c on c.api_code = a.code
-  cross join lateral bookpost_private.day_of(read_allowance.at, a.day_time_zone) d
-  cross join lateral (
-    select
-      coalesce(array_agg(v.call_window order by v.call_window), '{}') as windows,
-      coalesce(array_agg(v.next_call_at order by v.call_window), '{}') as next_call_at,
-      coalesce(array_agg(bookpost_private.call_spacing(v.call_window, m.calls) order by v.call_window), '{}') as spacings,
-      coalesce(array_agg(bookpost_private.call_burst(v.call_window) order by v.call_window), '{}') as bursts,
-      min(bookpost_private.call_slack(v.call_window)) as slack
-    from bookpost_private.call_windows v
-    join bookpost.carrier_limits m on m.api_code = v.api_code and m.call_window = v.call_window
-    where v.api_code = a.code
-  ) w
-  where a.code = read_allowance.api_code;
-end;
-
--- When the next call may go, if that is soon.
-create function bookpost_private.next_call(allowance bookpost_private.call_allowance, at timestamptz, is_urgent boolean)
-returns table (call_at timestamptz, retry_at timestamptz, is_paced boolean)
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_call_at timestamptz := greatest(at, allowance.next_release_at);
-  v_spacing interval := allowance.release_spacing;
-  -- Chosen: a permit may lie this far in the future; longer and the job would hold its slot for nothing.
-  v_horizon constant interval := '5 seconds';
-begin
-  for i in 1 .. cardinality(allowance.windows) loop
-    v_call_at := greatest(v_call_at, allowance.next_call_at[i] - allowance.bursts[i]);
-    v_spacing := greatest(v_spacing, allowance.spacings[i]);
-  end loop;
-  is_paced := false;
-  if allowance.day_calls >= bookpost_private.day_allowance(
-    allowance.calls_per_day,
-    extract(epoch from v_call_at - allowance.day_starts_at) / extract(epoch from allowance.day_ends_at - allowance.day_starts_at),
-    is_urgent
-  ) then
-    retry_at := bookpost_private.day_allows_at(
-      allowance.calls_per_day, allowance.day_calls, is_urgent, allowance.day_starts_at, allowance.day_ends_at
-    );
-  elsif allowance.calls_per_day is not null
-    -- At its latest it would be too near to midnight.
-    and v_call_at + coalesce(allowance.use_within, interval '0') > allowance.day_ends_at - bookpost_private.day_margin()
-  then
-    retry_at := allowance.day_ends_at + bookpost_private.day_margin();
-  elsif v_call_at > at + v_horizon or allowance.refused_at is not null then
-    retry_at := coalesce(allowance.refused_at + v_spacing, v_call_at);
-    is_paced := true;
-  else
-    call_at := v_call_at;
-  end if;
-  return next;
-end;
-$$;
-
-comment on function bookpost_private.next_call(bookpost_private.call_allowance, timestamptz, boolean) is
-  'When one more call may go out by all limits together; null where that is more than a few seconds away, and then retry_at. is_paced: for the pace, so that the next to ask gets a later time.';
-
-create function bookpost_private.spend_call(allowance bookpost_private.call_allowance, call_at timestamptz)
-returns bookpost_private.call_allowance
-language plpgsql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-  for i in 1 .. cardinality(allowance.windows) loop
-    allowance.next_call_at[i] := greatest(allowance.next_call_at[i], call_at) + allowance.spacings[i];
-  end loop;
-  if allowance.release_spacing > '0' then
-    allowance.next_release_at := call_at + allowance.release_spacing;
-  end if;
-  allowance.day_calls := allowance.day_calls + 1;
-  return allowance;
-end;
-$$;
-
-create function bookpost_private.write_allowance(allowance bookpost_private.call_allowance) returns void
-language sql
-set search_path = pg_catalog, pg_temp
-begin atomic
-  update bookpost_private.call_windows w set next_call_at = n.next_call_at
-  from unnest(allowance.windows, allowance.next_call_at) n (call_window, next_call_at)
-  where w.api_code = allowance.api_code and w.call_window = n.call_window;
-  update bookpost_private.budgets b
-  set day = allowance.day, day_calls = allowance.day_calls, next_release_at = allowance.next_release_at
-  where b.api_code = allowance.api_code;
-end;
-
-comment on function bookpost_private.write_allowance(bookpost_private.call_allowance) is
-  'Writes back what read_allowance has read and calls have been spent from. The caller has held the budget''s row locked since before it read. Does not commit.';
