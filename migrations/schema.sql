@@ -1407,6 +1407,7 @@ declare
   v_generation integer;
   v_probe_id uuid;
   v_worst_probe uuid;
+  v_is_better_due boolean;
   v_call record;
   v_in_flight integer;
   v_batch_id uuid;
@@ -1467,14 +1468,14 @@ begin
     select * into strict v_day from bookpost_private.day_of(v_now, v_api.day_time_zone) d;
     v_allowance := bookpost_private.read_allowance(v_code, v_now);
     select count(distinct l.batch_id) into v_in_flight from bookpost_private.leases l where l.api_code = v_code;
-    -- Only while another could be the probe: the one that failed last is better than none.
     v_worst_probe := null;
+    v_is_better_due := false;
     if v_circuit.state <> 'closed' then
-      select f.parcel_id into v_worst_probe
-      from bookpost_private.last_failed_parcel(v_code) f (parcel_id)
-      where exists (
+      v_worst_probe := bookpost_private.last_failed_parcel(v_code);
+      -- The one that failed last is better than none.
+      v_is_better_due := exists (
         select from bookpost_private.checks k
-        where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> f.parcel_id
+        where k.api_code = v_code and k.next_check_at <= v_now and k.parcel_id <> v_worst_probe
           and not (k.day = v_day.day and k.day_calls >= coalesce(v_api.calls_per_parcel_per_day, 2147483647))
           and not exists (select from bookpost_private.leases l where l.parcel_id = k.parcel_id)
       );
@@ -1534,7 +1535,7 @@ begin
       elsif v_check.day = v_day.day and v_check.day_calls >= v_api.calls_per_parcel_per_day then
         verdict := 'no_budget';
         retry_at := v_day.ends_at + bookpost_private.day_margin();
-      elsif v_check.parcel_id = v_worst_probe then
+      elsif v_is_better_due and v_check.parcel_id = v_worst_probe then
         -- Dispatch sends another, which may be the probe; what failed last had better not.
         verdict := 'circuit_half_open';
         retry_at := v_now + interval '1 minute';
@@ -1954,7 +1955,7 @@ begin
       fresh as (
         select d.*,
           row_number() over (
-            order by d.parcel_id is not distinct from v_worst_probe, v_gate.reason = 'probe' and d.failure_count > 0, d.turn_at, d.parcel_id
+            order by d.parcel_id is not distinct from v_worst_probe, v_gate.reason is not distinct from 'probe' and d.failure_count > 0, d.turn_at, d.parcel_id
           ) as place,
           row_number() over (partition by d.is_urgent order by d.turn_at, d.parcel_id) as urgent_place
         from due d

@@ -1,5 +1,5 @@
 --! Previous: sha1:3e78d2f0f72dea6c3fdc2c4b2e3177be51869310
---! Hash: sha1:432a97ca840cad0e40d723772b77bfb83e9e9ad4
+--! Hash: sha1:88ca252dda87d967f8c1fa048e6fb08f9ac339fd
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -73,7 +73,7 @@ begin
       fresh as (
         select d.*,
           row_number() over (
-            order by d.parcel_id is not distinct from v_worst_probe, v_gate.reason = 'probe' and d.failure_count > 0, d.turn_at, d.parcel_id
+            order by d.parcel_id is not distinct from v_worst_probe, v_gate.reason is not distinct from 'probe' and d.failure_count > 0, d.turn_at, d.parcel_id
           ) as place,
           row_number() over (partition by d.is_urgent order by d.turn_at, d.parcel_id) as urgent_place
         from due d

@@ -1,5 +1,5 @@
---! Previous: sha1:0dfd5866ab55411a4513d36c87215e7250ebcad6
---! Hash: sha1:27cc0f5a8364285583ba5aeeb0bba8caad26c8b8
+--! Previous: sha1:911c220a263de3fbbd4e6b86a743724555e83074
+--! Hash: sha1:e6f759cff0b34d16865e9f5682a43eeb9695ea8c
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:27cc0f5a8364285583ba5aeeb0bba8caad26c8b8
---! Hash: sha1:6ca83bccc955d3c92aa22c1c39bfefc2e4d45b2d
+--! Previous: sha1:e6f759cff0b34d16865e9f5682a43eeb9695ea8c
+--! Hash: sha1:ae666b6a330cba319ed6359166d0d4b1f5265019
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

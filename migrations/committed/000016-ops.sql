@@ -1,5 +1,5 @@
---! Previous: sha1:6ca83bccc955d3c92aa22c1c39bfefc2e4d45b2d
---! Hash: sha1:8029784117961b88d33a5c9d8310b3b316569184
+--! Previous: sha1:ae666b6a330cba319ed6359166d0d4b1f5265019
+--! Hash: sha1:40548133201de9c2edf40985379b417bf6fc8346
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
