@@ -114,7 +114,11 @@ export const modelSaboteurs: readonly ModelSaboteur[] = [
     name: "the parcel that failed last is the probe while another is due",
     edits: [
       edit(ACQUIRE, "k.parcel_id is not distinct from v_worst_probe, v_circuit", "v_circuit"),
-      edit(ACQUIRE, "elsif v_is_better_due and v_check.parcel_id = v_worst_probe then", "elsif false then"),
+      edit(
+        ACQUIRE,
+        "elsif v_is_better_due and v_check.parcel_id = v_worst_probe then",
+        "elsif false then",
+      ),
     ],
     caught: /told\.0\.\d: the model says/,
   },

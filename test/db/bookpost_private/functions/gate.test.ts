@@ -237,6 +237,20 @@ test("of more than can go, those with a head start go first; of those without, t
   expect(keys.slice(0, 2)).toEqual([`parcel:${ids[4]}`, `parcel:${ids[2]}`]);
 });
 
+test("who has failed before keeps its turn, and no more go than there are calls", async () => {
+  const { client, api } = await anApi({ call_windows: { "1 minute": 1 } });
+  const ids = await overdue(client, api.code, 3);
+  await client.query(
+    "update bookpost_private.checks set failure_count = 1, next_check_at = now() - interval '2 days' where parcel_id = $1",
+    [ids[1]],
+  );
+  const { allowance } = await gateOf(client, api.code);
+  await dispatch(client);
+  const keys = (await jobsOf(client, ...ids)).map(({ key }) => key);
+  expect(keys).toHaveLength(allowance);
+  expect(keys[0]).toBe(`parcel:${ids[1]}`);
+});
+
 test("late in its share of the day only what is urgent is dispatched, and the others' reason is told", async () => {
   const { client, api } = await anApi({ calls_per_day: 100, day_time_zone: zoneAt(43_200) });
   await client.query(
