@@ -28,32 +28,32 @@ export function payer(options: {
 }): NonNullable<LookupOptions["beforeRequest"]> {
   const { pool, lookupId, callBefore, signal, confirm } = options;
   let isPrepaid = true;
-
-  async function pay(kind: Parameters<typeof payCall>[2]) {
-    try {
-      return await payCall(pool, lookupId, kind);
-    } catch (error) {
-      // The database is away for a moment: that is no news of the carrier, and no bug.
-      if (isPassingTrouble(error)) throw new NotAsked("no_database", PASSING_MS);
-      throw error;
-    }
-  }
-
   return async (kind) => {
     const isInTime = isPrepaid && performance.now() <= callBefore;
     isPrepaid = false;
     if (isInTime) return;
     for (let attempt = 0; attempt < TRIES; attempt++) {
       const askedAt = performance.now();
-      const payment = await pay(kind);
+      const payment = await unlessPassing(payCall(pool, lookupId, kind));
       if (payment.refusal !== null) throw new NotAsked(payment.refusal, payment.retryInMs);
       // Granted between these two moments: waiting from the later one is never too early,
       // counting from the earlier one never too late, whatever the clocks say.
       const at = performance.now() + payment.waitMs;
-      const refused = await awaitTurn({ at, waitMs: payment.waitMs, signal, confirm });
+      const { waitMs } = payment;
+      const refused = await unlessPassing(awaitTurn({ at, waitMs, signal, confirm }));
       if (refused) throw new NotAsked(refused.refusal, refused.retryInMs);
-      if (performance.now() <= askedAt + payment.waitMs + payment.useWithinMs) return;
+      if (performance.now() <= askedAt + waitMs + payment.useWithinMs) return;
     }
     throw new NotAsked("late", 0);
   };
+}
+
+/** The database is away for a moment: that is no news of the carrier, and no bug. */
+async function unlessPassing<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isPassingTrouble(error)) throw new NotAsked("no_database", PASSING_MS);
+    throw error;
+  }
 }
