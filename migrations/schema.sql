@@ -2162,7 +2162,8 @@ begin
     spacing := greatest(spacing, v_window.spacing);
     next_call_at := greatest(next_call_at, v_window.next_call_at - v_window.burst);
     v_slots := greatest(0, least(v_slots, 1 + floor(extract(epoch from
-      v_minute + v_window.burst - greatest(interval '0', v_window.next_call_at - v_now)
+      -- NOTE: the later of the two first: before Postgres 17 nothing may be subtracted from -infinity.
+      v_minute + v_window.burst - (greatest(v_window.next_call_at, v_now) - v_now)
     ) / extract(epoch from v_window.spacing))));
   end loop;
   allowance := v_slots;

@@ -1,5 +1,5 @@
 --! Previous: sha1:fd78b2d9f8e91b38b67596397e27b9f2d030959d
---! Hash: sha1:a5c2736e65504ab328eec397c8fb506cc1f6b50d
+--! Hash: sha1:f1235ae30182abd8ba9b42b4190cd74eb3b3224d
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.
@@ -221,7 +221,8 @@ begin
     spacing := greatest(spacing, v_window.spacing);
     next_call_at := greatest(next_call_at, v_window.next_call_at - v_window.burst);
     v_slots := greatest(0, least(v_slots, 1 + floor(extract(epoch from
-      v_minute + v_window.burst - greatest(interval '0', v_window.next_call_at - v_now)
+      -- NOTE: the later of the two first: before Postgres 17 nothing may be subtracted from -infinity.
+      v_minute + v_window.burst - (greatest(v_window.next_call_at, v_now) - v_now)
     ) / extract(epoch from v_window.spacing))));
   end loop;
   allowance := v_slots;

@@ -1,5 +1,5 @@
---! Previous: sha1:a5c2736e65504ab328eec397c8fb506cc1f6b50d
---! Hash: sha1:919c34010b3b7541b9912b8afba5f70d978d9c5a
+--! Previous: sha1:f1235ae30182abd8ba9b42b4190cd74eb3b3224d
+--! Hash: sha1:f000f9c93fa680b1324c037fd735ca6ba9f814f2
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

@@ -1,5 +1,5 @@
---! Previous: sha1:919c34010b3b7541b9912b8afba5f70d978d9c5a
---! Hash: sha1:3e78d2f0f72dea6c3fdc2c4b2e3177be51869310
+--! Previous: sha1:f000f9c93fa680b1324c037fd735ca6ba9f814f2
+--! Hash: sha1:9d3d7e367331911e5665be016136b2903d8b2f5b
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

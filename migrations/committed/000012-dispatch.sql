@@ -1,5 +1,5 @@
---! Previous: sha1:3e78d2f0f72dea6c3fdc2c4b2e3177be51869310
---! Hash: sha1:88ca252dda87d967f8c1fa048e6fb08f9ac339fd
+--! Previous: sha1:9d3d7e367331911e5665be016136b2903d8b2f5b
+--! Hash: sha1:e7910829a0971ba54b5a684f485b0718daf1c2db
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

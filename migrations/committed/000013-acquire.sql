@@ -1,5 +1,5 @@
---! Previous: sha1:88ca252dda87d967f8c1fa048e6fb08f9ac339fd
---! Hash: sha1:911c220a263de3fbbd4e6b86a743724555e83074
+--! Previous: sha1:e7910829a0971ba54b5a684f485b0718daf1c2db
+--! Hash: sha1:4bf1f4a7d7ed22417a404ceb0015c7033eb646be
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

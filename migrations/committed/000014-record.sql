@@ -1,5 +1,5 @@
---! Previous: sha1:911c220a263de3fbbd4e6b86a743724555e83074
---! Hash: sha1:e6f759cff0b34d16865e9f5682a43eeb9695ea8c
+--! Previous: sha1:4bf1f4a7d7ed22417a404ceb0015c7033eb646be
+--! Hash: sha1:b65e33ae670867f46c5275f4b9a4a72c8e43ab9a
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:e6f759cff0b34d16865e9f5682a43eeb9695ea8c
---! Hash: sha1:ae666b6a330cba319ed6359166d0d4b1f5265019
+--! Previous: sha1:b65e33ae670867f46c5275f4b9a4a72c8e43ab9a
+--! Hash: sha1:d1693ba67d1035fcb9cb0aeb44546d6eda2041e4
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

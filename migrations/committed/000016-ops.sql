@@ -1,5 +1,5 @@
---! Previous: sha1:ae666b6a330cba319ed6359166d0d4b1f5265019
---! Hash: sha1:40548133201de9c2edf40985379b417bf6fc8346
+--! Previous: sha1:d1693ba67d1035fcb9cb0aeb44546d6eda2041e4
+--! Hash: sha1:65d01e7c525dae1277cf71c7f1d0963eedca2811
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -38,7 +38,7 @@ test.each([
   // No limit at all, and finer than time is counted: the row is to be left out.
   [{ call_windows: { "1 second": 10_000_000 } }],
   [{ lease_duration: "60 days" }],
-  [{ release_duration: "infinity" }],
+  [{ release_duration: "2 days" }],
   [{ calls_per_parcel_per_day: 0 }],
   [{ release_duration: "-1 second" }],
   [{ failure_threshold: 0 }],
