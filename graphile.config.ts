@@ -5,7 +5,7 @@ import { apiPreset } from "./src/graphql/preset.ts";
 import { findEmbeddedPostgres } from "./src/ops/embeddedPostgres.ts";
 import { EMBEDDED_ROOT, PROJECT_ROOT } from "./src/ops/projectRoot.ts";
 import { workerLogger } from "./src/ops/workerLogger.ts";
-import { QUEUE_CONNECTIONS, workerPlugin } from "./src/ops/workerPlugin.ts";
+import { workerPlugin } from "./src/ops/workerPlugin.ts";
 
 /** Read by `npm start`, by the stock `graphile-worker` command and by PostGraphile. */
 loadEnvFile(PROJECT_ROOT);
@@ -21,7 +21,6 @@ const preset: GraphileConfig.Preset = {
     crontabFile: `${PROJECT_ROOT}/crontab`,
     fileExtensions: [".ts", ".js"],
     concurrentJobs: config.concurrency,
-    maxPoolSize: QUEUE_CONNECTIONS,
     logger: workerLogger,
     // Measured: with either delay above 0 an ordinary stop can leave finished jobs locked.
     completeJobBatchDelay: 0,

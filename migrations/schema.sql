@@ -666,7 +666,9 @@ begin
         )
       ),
       head_start = (select h.head_start from bookpost_private.head_starts h where h.reason = 'asked_for'),
-      pause_reason = null
+      pause_reason = null,
+      -- A person has looked: it starts afresh.
+      crash_count = 0
   where c.parcel_id = v_parcel_id;
 
   perform bookpost_private.wake_dispatch();
@@ -1166,6 +1168,7 @@ create table bookpost_private.checks (
   digest text,
   unchanged_count integer default 0 not null,
   failure_count integer default 0 not null,
+  crash_count integer default 0 not null,
   head_start interval default '00:00:00'::interval not null,
   utc_offset interval,
   day date default '-infinity'::date not null,
@@ -1174,18 +1177,21 @@ create table bookpost_private.checks (
   constraint checks_api_code_fkey FOREIGN KEY (api_code) REFERENCES bookpost.carrier_apis(code) ON UPDATE CASCADE ON DELETE RESTRICT,
   constraint checks_last_outcome_fkey FOREIGN KEY (last_outcome) REFERENCES bookpost_private.lookup_outcomes(outcome) ON UPDATE CASCADE,
   constraint checks_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE,
+  constraint checks_crash_count_is_not_negative CHECK ((crash_count >= 0)),
   constraint checks_day_calls_is_not_negative CHECK ((day_calls >= 0)),
   constraint checks_due_needs_an_api CHECK (((next_check_at IS NULL) OR (api_code IS NOT NULL))),
   constraint checks_next_look_or_reason CHECK (((next_check_at IS NULL) = (pause_reason IS NOT NULL))),
   constraint checks_pause_reason_is_known CHECK ((pause_reason = ANY (ARRAY['closed'::text, 'no_api'::text, 'quarantined'::text])))
 ) with (fillfactor=70, autovacuum_vacuum_scale_factor=0.05);
 CREATE INDEX checks_api_code_next_check_at_idx ON bookpost_private.checks USING btree (api_code, next_check_at, parcel_id) WHERE (next_check_at IS NOT NULL);
+CREATE INDEX checks_crash_count_idx ON bookpost_private.checks USING btree (crash_count) WHERE (crash_count > 0);
 alter table bookpost_private.checks enable row level security;
 alter table bookpost_private.checks force row level security;
 create policy worker_does_all on bookpost_private.checks for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.checks is 'For each parcel what every look changes: when next, when last, how it went. Narrow, so that writing it is cheap.';
-comment on column bookpost_private.checks.pause_reason is 'Why there is no next look: closed; no_api (people set the status); quarantined (our own bug, see last_error).';
+comment on column bookpost_private.checks.pause_reason is 'Why there is no next look: closed; no_api (people set the status); quarantined (it fails or kills our workers, see last_error).';
 comment on column bookpost_private.checks.digest is 'Of the last answer as we read it; the same digest again means nothing is new.';
+comment on column bookpost_private.checks.crash_count is 'How many of its lookups in a row ended with the death of their worker. Two set the parcel aside as quarantined; then it is tried alone, once.';
 comment on column bookpost_private.checks.head_start is 'When calls are scarce: how much earlier than its turn it goes, as if it had been due that much sooner (head_starts).';
 comment on column bookpost_private.checks.utc_offset is 'Of the wall clock where it was scanned last, as far as the carrier told.';
 comment on column bookpost_private.checks.day is 'The API''s own day that day_calls counts.';
@@ -1211,6 +1217,18 @@ alter table bookpost_private.circuit_transitions force row level security;
 create policy worker_does_all on bookpost_private.circuit_transitions for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.circuit_transitions is 'Why each circuit moved: the reason, the lookups that caused it, or the person.';
 grant delete, insert, select, update on bookpost_private.circuit_transitions to bookpost_worker;
+
+create table bookpost_private.dispatch_clock (
+  is_only boolean default true not null,
+  dispatched_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  constraint dispatch_clock_pkey PRIMARY KEY (is_only),
+  constraint dispatch_clock_has_one_row CHECK (is_only)
+) with (fillfactor=20);
+alter table bookpost_private.dispatch_clock enable row level security;
+alter table bookpost_private.dispatch_clock force row level security;
+create policy worker_does_all on bookpost_private.dispatch_clock for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.dispatch_clock is 'When dispatch ran last, by the database''s clock: whoever finds that too long ago asks for one, and a time in the future tells that the clock was set back.';
+grant delete, insert, select, update on bookpost_private.dispatch_clock to bookpost_worker;
 
 create table bookpost_private.forsaken_parcels (
   parcel_id uuid not null
@@ -1368,12 +1386,33 @@ comment on column bookpost_private.polling_policies.lengthen_by is 'Each answer 
 comment on column bookpost_private.polling_policies.silent_after is 'So long without news, and no estimate ahead: max_check_interval at any hour.';
 grant delete, insert, select, update on bookpost_private.polling_policies to bookpost_worker;
 
+create table bookpost_private.worker_deaths (
+  worker_id text not null,
+  host_name text not null,
+  process_id integer not null,
+  started_at timestamp with time zone not null,
+  beat_at timestamp with time zone not null,
+  found_at timestamp with time zone default clock_timestamp() not null,
+  interrupted_lookups integer default 0 not null,
+  stale_results integer default 0 not null
+);
+CREATE INDEX worker_deaths_found_at_idx ON bookpost_private.worker_deaths USING btree (found_at);
+alter table bookpost_private.worker_deaths enable row level security;
+alter table bookpost_private.worker_deaths force row level security;
+create policy worker_does_all on bookpost_private.worker_deaths for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.worker_deaths is 'Workers that stopped beating without signing off, found by sweep: killed, crashed, frozen or cut off. Kept for 30 days.';
+comment on column bookpost_private.worker_deaths.interrupted_lookups is 'Lookups it had under way.';
+comment on column bookpost_private.worker_deaths.stale_results is 'Answers that it sent after it had been given up and before it beat again, and that changed nothing.';
+grant delete, insert, select, update on bookpost_private.worker_deaths to bookpost_worker;
+
 create table bookpost_private.workers (
   id text not null,
   host_name text not null,
   process_id integer not null,
   started_at timestamp with time zone default now() not null,
-  beat_at timestamp with time zone default now() not null,
+  beating_since timestamp with time zone default clock_timestamp() not null,
+  beat_at timestamp with time zone default clock_timestamp() not null,
+  clock_ahead interval,
   api_fingerprints jsonb default '{}'::jsonb not null,
   stale_results integer default 0 not null,
   constraint workers_pkey PRIMARY KEY (id)
@@ -1382,6 +1421,8 @@ alter table bookpost_private.workers enable row level security;
 alter table bookpost_private.workers force row level security;
 create policy worker_does_all on bookpost_private.workers for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.workers is 'Which worker processes are alive, and which APIs each has credentials for (api code to a fingerprint of them).';
+comment on column bookpost_private.workers.beating_since is 'Since when it has beaten without a gap.';
+comment on column bookpost_private.workers.clock_ahead is 'How far its wall clock is ahead of the database''s (negative: behind), as it measured last; null: not yet.';
 comment on column bookpost_private.workers.stale_results is 'Answers that came after their lease was gone, and changed nothing.';
 grant delete, insert, select, update on bookpost_private.workers to bookpost_worker;
 
@@ -1604,13 +1645,24 @@ $function$;
 comment on function bookpost_private.acquire_lookups(uuid[],text) is 'For each parcel a permit (with the lookup''s id, when to call and within how long, and the batch: those with one batch_id share one request) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. A permit pays for one request. Does not commit; commit before calling the carrier.';
 grant execute on function bookpost_private.acquire_lookups(uuid[],text) to bookpost_worker;
 
-CREATE OR REPLACE FUNCTION bookpost_private.beat(worker_id text, host_name text, process_id integer, api_fingerprints jsonb)
- RETURNS void
+CREATE OR REPLACE FUNCTION bookpost_private.at_most(at timestamp with time zone, most timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN (at > most) THEN most ELSE at END;
+grant execute on function bookpost_private.at_most(timestamp with time zone,timestamp with time zone) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.beat(worker_id text, host_name text, process_id integer, api_fingerprints jsonb, clock_ahead interval DEFAULT NULL::interval)
+ RETURNS timestamp with time zone
  LANGUAGE sql
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- INSERT INTO bookpost_private.workers AS w (id, host_name, process_id, api_fingerprints)
-   VALUES (beat.worker_id, beat.host_name, beat.process_id, beat.api_fingerprints) ON CONFLICT(id) DO UPDATE SET beat_at = clock_timestamp(), api_fingerprints = excluded.api_fingerprints;
+ INSERT INTO bookpost_private.workers AS w (id, host_name, process_id, api_fingerprints, clock_ahead)
+   VALUES (beat.worker_id, beat.host_name, beat.process_id, beat.api_fingerprints, beat.clock_ahead) ON CONFLICT(id) DO UPDATE SET beat_at = clock_timestamp(), api_fingerprints = excluded.api_fingerprints, clock_ahead = excluded.clock_ahead, beating_since =
+         CASE
+             WHEN ((w.beat_at < (clock_timestamp() - bookpost_private.dead_after())) OR (w.beating_since > clock_timestamp())) THEN clock_timestamp()
+             ELSE w.beating_since
+         END;
  WITH parked AS (
           SELECT k.api_code
             FROM bookpost_private.budgets k
@@ -1621,9 +1673,10 @@ BEGIN ATOMIC
   UPDATE bookpost_private.budgets b SET parked_at = NULL::timestamp with time zone, parked_reason = NULL::text
     FROM parked
    WHERE (b.api_code = parked.api_code);
+ SELECT clock_timestamp() AS clock_timestamp;
 END;
-comment on function bookpost_private.beat(text,text,integer,jsonb) is 'Keeps this worker alive in the eyes of the others (every 2 seconds) and ends the parking of an API that it has other credentials for.';
-grant execute on function bookpost_private.beat(text,text,integer,jsonb) to bookpost_worker;
+comment on function bookpost_private.beat(text,text,integer,jsonb,interval) is 'Keeps this worker alive in the eyes of the others (every second) and ends the parking of an API that it has other credentials for. Returns the database''s clock, by which the worker finds out how far its own is ahead: what it tells at the next beat.';
+grant execute on function bookpost_private.beat(text,text,integer,jsonb,interval) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.call_burst(call_window interval)
  RETURNS interval
@@ -1689,6 +1742,89 @@ end;
 $function$;
 comment on function bookpost_private.claim_probe(text,uuid) is 'The new generation if this lookup is the probe; null if the circuit is not ready for one or another lookup has it. Does not commit.';
 grant execute on function bookpost_private.claim_probe(text,uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.clamp_deadlines(dispatched_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_late bigint[];
+begin
+  -- skip locked, everywhere here: it is being written this moment, and the next dispatch looks again.
+
+  -- The clock was set back since the last dispatch: what was written by the old time keeps its distance.
+  if dispatched_at > v_now + interval '5 seconds' then
+    update bookpost_private.checks c
+    set next_check_at = case
+        when c.last_looked_at > v_now then greatest(v_now, least(c.next_check_at, v_now + (c.next_check_at - c.last_looked_at)))
+        else v_now
+      end,
+      last_looked_at = bookpost_private.at_most(c.last_looked_at, v_now),
+      last_answered_at = bookpost_private.at_most(c.last_answered_at, v_now),
+      last_changed_at = bookpost_private.at_most(c.last_changed_at, v_now)
+    where c.parcel_id in (
+        select k.parcel_id from bookpost_private.checks k
+        where k.next_check_at > v_now and (k.last_looked_at > v_now or k.last_looked_at is null or k.last_outcome = 'interrupted')
+        order by k.parcel_id
+        for no key update skip locked
+      );
+    -- Dispatch and snoozing look a minute ahead.
+    select array_agg(j.id) into v_late
+    from graphile_worker.jobs j
+    where j.task_identifier = 'track_book' and j.locked_at is null and j.run_at > v_now + interval '5 minutes';
+  end if;
+
+  update bookpost_private.leases l
+  set started_at = least(l.started_at, v_now), call_at = least(l.call_at, v_now + interval '10 seconds'),
+    lease_until = v_now + a.lease_duration
+  from bookpost.carrier_apis a
+  where a.code = l.api_code
+    -- 5 seconds of waiting for its moment (next_call), and as much to spare.
+    and l.lease_until > v_now + a.lease_duration + interval '10 seconds'
+    and l.lookup_id in (select h.lookup_id from bookpost_private.leases h where h.lease_until > v_now for update skip locked);
+
+  update bookpost_private.budgets b
+  set not_before = bookpost_private.at_most(b.not_before, v_now + interval '25 hours 10 seconds'),
+    next_release_at = least(b.next_release_at, v_now + a.release_duration),
+    -- What was counted for a day to come was spent on this one.
+    day = least(b.day, n.day)
+  from bookpost.carrier_apis a
+  cross join lateral (select (v_now at time zone a.day_time_zone)::date as day) n
+  where a.code = b.api_code
+    -- A day, with the hour that the end of summer time adds.
+    and (b.not_before > v_now + interval '25 hours 10 seconds' or b.next_release_at > v_now + a.release_duration + interval '10 seconds' or b.day > n.day)
+    and b.api_code in (select k.api_code from bookpost_private.budgets k order by k.api_code for no key update skip locked);
+
+  -- A whole window passes: what was called in it before the clock was set back is then out of it.
+  update bookpost_private.call_windows w
+  set next_call_at = v_now + w.call_window + bookpost_private.call_slack(w.call_window)
+  where w.next_call_at > v_now + 2 * w.call_window + interval '10 seconds'
+    and w.api_code in (select k.api_code from bookpost_private.budgets k order by k.api_code for no key update skip locked);
+
+  update bookpost.carrier_circuits c
+  set open_until = bookpost_private.at_most(c.open_until, v_now + n.open_for),
+    forced_until = bookpost_private.at_most(c.forced_until, v_now + n.open_for),
+    probe_until = bookpost_private.at_most(c.probe_until, v_now + a.lease_duration),
+    released_at = bookpost_private.at_most(c.released_at, v_now),
+    opened_at = bookpost_private.at_most(c.opened_at, v_now)
+  from bookpost.carrier_apis a
+  cross join lateral (values (true, interval '30 days'), (false, a.max_cooldown)) n (is_forced, open_for)
+  where a.code = c.api_code and n.is_forced = c.is_forced
+    -- 5 seconds: what others have written since this began is no jump.
+    and greatest(
+      c.open_until - n.open_for, c.forced_until - n.open_for, c.probe_until - a.lease_duration, c.released_at
+    ) > v_now + interval '5 seconds'
+    and c.api_code in (select k.api_code from bookpost.carrier_circuits k order by k.api_code for no key update skip locked);
+
+  if v_late is not null then
+    perform graphile_worker.reschedule_jobs(v_late, run_at => v_now);
+  end if;
+end;
+$function$;
+comment on function bookpost_private.clamp_deadlines(timestamp with time zone) is 'Brings every stored deadline that is further away than its maximum back to it. Where the last dispatch lies in the future, the clock was set back: then also each parcel''s next look. Does not commit.';
+grant execute on function bookpost_private.clamp_deadlines(timestamp with time zone) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.close_finished_parcels(parcel_ids uuid[])
  RETURNS void
@@ -1817,6 +1953,13 @@ END;
 comment on function bookpost_private.confirm_lookups(uuid[]) is 'For permits that were not used at once: null where the request may still go out, otherwise why not (gone: the lease is no longer held) and until when.';
 grant execute on function bookpost_private.confirm_lookups(uuid[]) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.crashes_tolerated()
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN 1;
+grant execute on function bookpost_private.crashes_tolerated() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.current_parcel(book uuid)
  RETURNS uuid
  LANGUAGE sql
@@ -1866,6 +2009,13 @@ BEGIN ATOMIC
     FROM ( SELECT ((day_of.at AT TIME ZONE day_of.day_time_zone))::date AS day) d;
 END;
 grant execute on function bookpost_private.day_of(timestamp with time zone,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.dead_after()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '00:00:06'::interval;
+grant execute on function bookpost_private.dead_after() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.default_owner()
  RETURNS uuid
@@ -1920,6 +2070,10 @@ begin
 
   perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
+  perform bookpost_private.try_quarantined_parcel();
+  perform bookpost_private.clamp_deadlines(d.dispatched_at) from bookpost_private.dispatch_clock d;
+  -- Nobody waits for this row: dispatchers go one at a time, others only read it.
+  update bookpost_private.dispatch_clock d set dispatched_at = v_now;
 
   for v_gate in
     select a.code, coalesce(a.calls_per_parcel_per_day, 2147483647) as calls_per_parcel_per_day,
@@ -2115,6 +2269,59 @@ $function$;
 comment on function bookpost_private.force_circuit(text,text,text,text,interval) is 'Holds a circuit open or closed for hold_for, or resets it (closed, not parked, no waiting). Logged with author and reason. Raises BP404 for an unknown API, BP400 for anything else that makes no sense.';
 grant execute on function bookpost_private.force_circuit(text,text,text,text,interval) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.free_jobs(worker_ids text[], locked_before timestamp with time zone, kept_ids bigint[] DEFAULT '{}'::bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  -- A second caller waits here, looks at the row again and finds it free.
+  update graphile_worker._private_jobs j
+  set locked_at = null, locked_by = null, updated_at = now(), run_at = greatest(j.run_at, now()),
+    -- Fetching counts as an attempt, whether or not it was begun. A parcel's crashes are counted by its lookups.
+    attempts = j.attempts - (
+      j.attempts > 0 and j.task_id in (select t.id from graphile_worker._private_tasks t where t.identifier = 'track_book')
+    )::integer
+  where j.locked_by = any (worker_ids) and j.locked_at < locked_before and not (j.id = any (kept_ids));
+  get diagnostics v_count = row_count;
+  update graphile_worker._private_job_queues q set locked_at = null, locked_by = null
+  where q.locked_by = any (worker_ids) and q.locked_at < locked_before
+    and not exists (select from graphile_worker._private_jobs j where j.job_queue_id = q.id and j.locked_at is not null);
+  return v_count;
+end;
+$function$;
+comment on function bookpost_private.free_jobs(text[],timestamp with time zone,bigint[]) is 'Gives jobs that some workers locked before a time back to the queue, except those listed; a lookup''s attempt is given back with it. Returns how many. Does not commit.';
+grant execute on function bookpost_private.free_jobs(text[],timestamp with time zone,bigint[]) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.free_strays(worker_id text, job_ids bigint[], lookup_ids uuid[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- A worker keeps the ids of ended jobs that long, and no answer takes it (src/ops/jobsInHand.ts, src/db/pool.ts).
+  v_before constant timestamptz := clock_timestamp() - interval '10 seconds';
+  v_lost uuid[];
+  v_count integer := 0;
+begin
+  select array_agg(l.lookup_id) into v_lost
+  from bookpost_private.leases l
+  where l.worker_id = free_strays.worker_id and l.started_at < v_before and not (l.lookup_id = any (free_strays.lookup_ids));
+  if v_lost is not null then
+    v_count := bookpost_private.interrupt_lookups(v_lost, 'its worker never learnt that it had been permitted');
+  end if;
+  v_count := v_count + bookpost_private.free_jobs(array[free_strays.worker_id], v_before, job_ids);
+  if v_count > 0 then
+    perform bookpost_private.wake_dispatch();
+  end if;
+  return v_count;
+end;
+$function$;
+comment on function bookpost_private.free_strays(text,bigint[],uuid[]) is 'Frees the jobs and lookups that this worker has had for 10 seconds in the database and that are not among those it has in hand. Returns how many. Does not commit.';
+grant execute on function bookpost_private.free_strays(text,bigint[],uuid[]) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.gate(api_code text)
  RETURNS TABLE(allowance integer, urgent_allowance integer, reason text, until timestamp with time zone, spacing interval, release_spacing interval, flow_spacing interval, next_call_at timestamp with time zone, pace interval, batch_size integer, calls_in_flight integer)
  LANGUAGE plpgsql
@@ -2298,7 +2505,7 @@ END;
 comment on function bookpost_private.hold(text) is 'Why an API may not be asked just now (parked, not_before, circuit_open, circuit_half_open; no_budget within seconds of its midnight) and until when; a null reason: it may.';
 grant execute on function bookpost_private.hold(text) to bookpost_worker;
 
-CREATE OR REPLACE FUNCTION bookpost_private.interrupt_lookups(lookup_ids uuid[], why text)
+CREATE OR REPLACE FUNCTION bookpost_private.interrupt_lookups(lookup_ids uuid[], why text, is_crash boolean DEFAULT false)
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2331,19 +2538,25 @@ begin
 
   -- Whether its request went out is not known: it counts for the parcel's day.
   update bookpost_private.checks c
-  set next_check_at = greatest(clock_timestamp(), bookpost_private.parcel_may_be_asked_at(l.api_code, n.day, n.day_calls)),
-    last_outcome = 'interrupted', last_error = interrupt_lookups.why, day = n.day, day_calls = n.day_calls
+  set next_check_at = case when n.crash_count <= bookpost_private.crashes_tolerated() or not is_crash
+      then greatest(clock_timestamp(), bookpost_private.parcel_may_be_asked_at(l.api_code, n.day, n.day_calls))
+    end,
+    pause_reason = case when n.crash_count > bookpost_private.crashes_tolerated() and is_crash then 'quarantined' end,
+    last_outcome = 'interrupted', day = n.day, day_calls = n.day_calls, crash_count = n.crash_count,
+    last_error = case when is_crash then format('A worker died while it looked, %s in a row.', n.crash_count) else interrupt_lookups.why end
   from unnest(v_leases) l
   join bookpost_private.checks k on k.parcel_id = l.parcel_id
   join bookpost.carrier_apis a on a.code = l.api_code
   cross join lateral bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d
-  cross join lateral (select d.day, case when k.day = d.day then k.day_calls else 0 end + 1 as day_calls) n
+  cross join lateral (
+    select d.day, case when k.day = d.day then k.day_calls else 0 end + 1 as day_calls, k.crash_count + is_crash::integer as crash_count
+  ) n
   where c.parcel_id = l.parcel_id and c.next_check_at is not null;
 
   insert into bookpost_private.lookups
     (id, parcel_id, batch_id, api_code, generation, is_probe, worker_id, started_at, finished_at, outcome, error_code, error_message, calls)
   select l.lookup_id, l.parcel_id, l.batch_id, l.api_code, l.generation, l.is_probe, l.worker_id, l.started_at, clock_timestamp(),
-    'interrupted', 'INTERRUPTED', interrupt_lookups.why, 0
+    'interrupted', case when is_crash then 'CRASHED' else 'INTERRUPTED' end, interrupt_lookups.why, 0
   from unnest(v_leases) l;
 
   for v_lease in select l.* from unnest(v_leases) l where l.is_probe order by l.api_code loop
@@ -2353,7 +2566,7 @@ begin
   return coalesce(array_length(v_leases, 1), 0);
 end;
 $function$;
-grant execute on function bookpost_private.interrupt_lookups(uuid[],text) to bookpost_worker;
+grant execute on function bookpost_private.interrupt_lookups(uuid[],text,boolean) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.is_urgent(turn_at timestamp with time zone, at timestamp with time zone)
  RETURNS boolean
@@ -2853,6 +3066,12 @@ begin
   v_stale := coalesce(array_length(v_ids, 1), 0) - coalesce(array_length(v_leases, 1), 0);
   if v_stale > 0 then
     update bookpost_private.workers w set stale_results = w.stale_results + v_stale where w.id = record_lookups.worker_id;
+    -- It was taken for dead, and has not beaten since.
+    if not found then
+      update bookpost_private.worker_deaths d set stale_results = d.stale_results + v_stale
+      where d.worker_id = record_lookups.worker_id
+        and d.found_at = (select max(m.found_at) from bookpost_private.worker_deaths m where m.worker_id = record_lookups.worker_id);
+    end if;
   end if;
   if v_leases = '{}' then
     return;
@@ -2947,6 +3166,14 @@ begin
   from unnest(v_work) w
   where b.parcel_id = w.parcel_id and b.first_synced_at is null and w.outcome in ('updated', 'unchanged');
 
+  -- One that had been set aside lives: the next of those is tried.
+  if exists (
+    select from unnest(v_work) w join bookpost_private.checks c on c.parcel_id = w.parcel_id
+    where c.crash_count > bookpost_private.crashes_tolerated()
+  ) then
+    perform bookpost_private.wake_dispatch();
+  end if;
+
   -- 5. When to look again.
   update bookpost_private.checks c set
     last_looked_at = v_now,
@@ -2957,6 +3184,7 @@ begin
     digest = case when n.outcome = 'updated' then n.digest else c.digest end,
     unchanged_count = n.unchanged_count,
     failure_count = n.failure_count,
+    crash_count = 0,
     utc_offset = n.utc_offset,
     day = n.day,
     day_calls = n.day_calls,
@@ -3185,6 +3413,28 @@ RETURN CASE WHEN (since >= release_duration) THEN (1)::numeric ELSE ((power(LEAS
 comment on function bookpost_private.released_share(interval,interval,interval) is 'Of the parcels due now, which part may go out in the stretch of time ahead, so that all have gone by the end of release_duration, slowly at first.';
 grant execute on function bookpost_private.released_share(interval,interval,interval) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.repair_timetable()
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_late bigint[];
+begin
+  update graphile_worker._private_known_crontabs k set last_execution = date_trunc('minute', v_now)
+  where k.identifier in ('dispatch', 'maintain') and k.last_execution > v_now + interval '1 minute';
+  select array_agg(j.id) into v_late
+  from graphile_worker.jobs j
+  where j.key in ('dispatch', 'maintain') and j.run_at > v_now + interval '1 minute' and j.locked_at is null;
+  if v_late is not null then
+    perform graphile_worker.reschedule_jobs(v_late, run_at => v_now);
+  end if;
+end;
+$function$;
+comment on function bookpost_private.repair_timetable() is 'Brings crontab entries and their jobs that a fast clock has put into the future back to the present. Does not commit.';
+grant execute on function bookpost_private.repair_timetable() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.report_to_circuit(api_code text, lookup_ids uuid[], generations integer[], effects text[], reasons text[])
  RETURNS void
  LANGUAGE plpgsql
@@ -3334,42 +3584,67 @@ CREATE OR REPLACE FUNCTION bookpost_private.sweep(is_thorough boolean DEFAULT fa
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
+  v_now timestamptz := clock_timestamp();
+  v_deaths bookpost_private.workers[] := '{}';
   v_dead text[];
+  v_crashed uuid[];
   v_lost uuid[];
   v_count integer := 0;
   v_probe record;
 begin
-  -- 8 seconds: four beats missed. skip locked: another sweeper has that one.
-  with dead as (
-    delete from bookpost_private.workers w
-    where w.id in (
-      select d.id from bookpost_private.workers d
-      where d.beat_at < clock_timestamp() - interval '8 seconds'
-      for update skip locked
-    )
-    returning w.id
-  )
-  select coalesce(array_agg(dead.id), '{}') into v_dead from dead;
+  -- Whose last beat lies in the future: the clock was set back since. It counts from now.
+  update bookpost_private.workers w set beat_at = v_now
+  where w.id in (select f.id from bookpost_private.workers f where f.beat_at > v_now + interval '1 second' for update skip locked);
 
-  select coalesce(array_agg(l.lookup_id), '{}') into v_lost
+  if exists (
+    select from bookpost_private.workers w
+    where w.beating_since <= v_now - bookpost_private.witness_after() and w.beat_at > v_now - bookpost_private.dead_after()
+  ) then
+    -- skip locked: another sweeper has that one, or it beats this moment.
+    with dead as (
+      delete from bookpost_private.workers w
+      where w.id in (
+        select d.id from bookpost_private.workers d
+        where d.beat_at < v_now - bookpost_private.dead_after()
+        for update skip locked
+      )
+      returning w.*
+    )
+    select coalesce(array_agg(dead::bookpost_private.workers), '{}') into v_deaths from dead;
+  end if;
+  select coalesce(array_agg(d.id), '{}') into v_dead from unnest(v_deaths) d;
+
+  select
+    -- Those whose request could have gone out by the time of death, a beat after the last at most.
+    coalesce(array_agg(l.lookup_id) filter (where d.id is not null and l.call_at <= d.beat_at + interval '1 second'), '{}'),
+    coalesce(array_agg(l.lookup_id) filter (where not coalesce(l.call_at <= d.beat_at + interval '1 second', false)), '{}')
+  into v_crashed, v_lost
   from bookpost_private.leases l
-  where l.lease_until < clock_timestamp()
-    or l.worker_id = any (v_dead)
+  left join unnest(v_deaths) d on d.id = l.worker_id
+  where l.lease_until < v_now
+    or d.id is not null
     -- Of whose death an earlier sweep knew, when this parcel was in someone's hands.
     or (
-      l.started_at < clock_timestamp() - interval '8 seconds'
+      l.started_at < v_now - bookpost_private.dead_after()
       and not exists (select from bookpost_private.workers w where w.id = l.worker_id)
     );
   perform bookpost_private.close_forsaken_parcels();
-  if v_lost <> '{}' then
-    v_count := bookpost_private.interrupt_lookups(v_lost, 'its worker died or its time ran out');
+  if v_crashed <> '{}' then
+    v_count := bookpost_private.interrupt_lookups(v_crashed, 'its worker died', true);
   end if;
+  if v_lost <> '{}' then
+    v_count := v_count + bookpost_private.interrupt_lookups(v_lost, 'its worker died or its time ran out');
+  end if;
+  insert into bookpost_private.worker_deaths (worker_id, host_name, process_id, started_at, beat_at, stale_results, interrupted_lookups)
+  select d.id, d.host_name, d.process_id, d.started_at, d.beat_at, d.stale_results,
+    (select count(*) from bookpost_private.lookups k where k.id = any (v_crashed || v_lost) and k.worker_id = d.id and k.finished_at >= v_now)
+  from unnest(v_deaths) d;
 
   -- A probe without a lease reports to nobody any more. skip locked: someone is moving that circuit now.
   for v_probe in
     select c.api_code, c.probe_lookup_id
     from bookpost.carrier_circuits c
-    where c.state = 'half_open' and c.probe_until < clock_timestamp()
+    where c.state = 'half_open' and c.probe_until < v_now
       and not exists (select from bookpost_private.leases l where l.lookup_id = c.probe_lookup_id)
     order by c.api_code
     for no key update of c skip locked
@@ -3379,24 +3654,37 @@ begin
 
   perform bookpost_private.end_expired_holds();
 
+  if v_dead <> '{}' then
+    perform bookpost_private.free_jobs(v_dead, v_now);
+  end if;
   -- Also the jobs of one who died before its first beat. It reads the whole queue, so not at every heartbeat.
   if is_thorough then
-    select v_dead || coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
+    select coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
     from graphile_worker.jobs j
     where j.task_identifier in ('dispatch', 'track_book', 'maintain')
-      and j.locked_at < clock_timestamp() - interval '8 seconds'
+      and j.locked_at < v_now - bookpost_private.dead_after()
       and not exists (select from bookpost_private.workers w where w.id = j.locked_by);
+    if v_dead <> '{}' then
+      perform bookpost_private.free_jobs(v_dead, v_now - bookpost_private.dead_after());
+    end if;
   end if;
-  if v_dead <> '{}' then
-    perform graphile_worker.force_unlock_workers(v_dead);
-  end if;
+
+  perform bookpost_private.repair_timetable();
   if v_count > 0 then
     perform bookpost_private.wake_dispatch();
+  -- The crontab's minute has passed without a dispatch, or the clock was set back. One job, however many sweepers.
+  elsif not exists (
+      select from bookpost_private.dispatch_clock d
+      where d.dispatched_at between v_now - interval '65 seconds' and v_now + interval '5 seconds'
+    )
+    and not exists (select from graphile_worker.jobs j where j.key = 'dispatch:late' and j.attempts < j.max_attempts)
+  then
+    perform graphile_worker.add_job('dispatch', run_at => v_now, job_key => 'dispatch:late', max_attempts => 3);
   end if;
   return v_count;
 end;
 $function$;
-comment on function bookpost_private.sweep(boolean) is 'Frees the jobs of workers that stopped beating and closes lookups whose lease ran out as interrupted; thorough (once a minute, by dispatch): also jobs of workers that never beat. Returns how many lookups. Does not commit.';
+comment on function bookpost_private.sweep(boolean) is 'Frees the jobs of workers that stopped beating, closes lookups whose worker died or whose lease ran out as interrupted, and asks for a dispatch where the last is more than a minute ago; thorough (once a minute, by dispatch): also jobs of workers that never beat. Returns how many lookups. Does not commit.';
 grant execute on function bookpost_private.sweep(boolean) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.tg_carrier_apis__insert_companions()
@@ -3485,6 +3773,24 @@ end;
 $function$;
 grant execute on function bookpost_private.tg_parcel_books__note_forsaken() to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.try_quarantined_parcel()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE bookpost_private.checks c SET next_check_at = clock_timestamp(), pause_reason = NULL::text
+   WHERE (c.parcel_id = ( SELECT k.parcel_id
+            FROM bookpost_private.checks k
+           WHERE ((k.pause_reason = 'quarantined'::text) AND (k.crash_count = (bookpost_private.crashes_tolerated() + 1)) AND (NOT (EXISTS ( SELECT
+                    FROM bookpost_private.checks t
+                   WHERE ((t.crash_count = (bookpost_private.crashes_tolerated() + 1)) AND (t.next_check_at IS NOT NULL))))))
+           ORDER BY k.last_looked_at NULLS FIRST, k.parcel_id
+          LIMIT 1
+          FOR NO KEY UPDATE OF k SKIP LOCKED));
+END;
+comment on function bookpost_private.try_quarantined_parcel() is 'Lets one parcel that was set aside after two deaths of workers be looked at once more, unless another is being tried. Does not commit.';
+grant execute on function bookpost_private.try_quarantined_parcel() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.wake_dispatch()
  RETURNS void
  LANGUAGE sql
@@ -3498,6 +3804,13 @@ AS $function$
 $function$;
 comment on function bookpost_private.wake_dispatch() is 'Asks for a dispatch now instead of at the next minute. Does not commit.';
 grant execute on function bookpost_private.wake_dispatch() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.witness_after()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '00:00:04'::interval;
+grant execute on function bookpost_private.witness_after() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.write_allowance(allowance bookpost_private.call_allowance)
  RETURNS void

@@ -6,7 +6,7 @@ import { runtimeOf } from "../src/tracking/runtime.ts";
 const task: Task = async (_payload, { job, logger }) => {
   const runtime = runtimeOf(job.locked_by);
   await runtime.ready;
-  for (const { apiCode, reason, dispatched } of await dispatch(runtime.pool))
+  for (const { apiCode, reason, dispatched } of await dispatch(runtime.housekeepingPool))
     if (dispatched > 0)
       logger.info(`${apiCode}: ${dispatched} dispatched${reason ? ` (${reason})` : ""}`);
 };

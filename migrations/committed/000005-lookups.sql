@@ -1,5 +1,5 @@
 --! Previous: sha1:ee276e046d2af5339ad15ae90d5272ee750d01f9
---! Hash: sha1:4e6c590a81e67616184d200cd425ffe6159c66cb
+--! Hash: sha1:44901ff4c5289dccee6aab72ea8b4eea2dce770f
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -48,6 +48,7 @@ create table bookpost_private.checks (
   digest text,
   unchanged_count integer not null default 0,
   failure_count integer not null default 0,
+  crash_count integer not null default 0,
   head_start interval not null default '0',
   utc_offset interval,
   day date not null default '-infinity',
@@ -55,15 +56,18 @@ create table bookpost_private.checks (
   constraint checks_next_look_or_reason check ((next_check_at is null) = (pause_reason is not null)),
   constraint checks_pause_reason_is_known check (pause_reason in ('closed', 'no_api', 'quarantined')),
   constraint checks_due_needs_an_api check (next_check_at is null or api_code is not null),
+  constraint checks_crash_count_is_not_negative check (crash_count >= 0),
   constraint checks_day_calls_is_not_negative check (day_calls >= 0)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
 comment on table bookpost_private.checks is
   'For each parcel what every look changes: when next, when last, how it went. Narrow, so that writing it is cheap.';
 comment on column bookpost_private.checks.pause_reason is
-  'Why there is no next look: closed; no_api (people set the status); quarantined (our own bug, see last_error).';
+  'Why there is no next look: closed; no_api (people set the status); quarantined (it fails or kills our workers, see last_error).';
 comment on column bookpost_private.checks.digest is 'Of the last answer as we read it; the same digest again means nothing is new.';
 
+comment on column bookpost_private.checks.crash_count is
+  'How many of its lookups in a row ended with the death of their worker. Two set the parcel aside as quarantined; then it is tried alone, once.';
 comment on column bookpost_private.checks.head_start is
   'When calls are scarce: how much earlier than its turn it goes, as if it had been due that much sooner (head_starts).';
 comment on column bookpost_private.checks.utc_offset is 'Of the wall clock where it was scanned last, as far as the carrier told.';
@@ -73,6 +77,9 @@ comment on column bookpost_private.checks.day_calls is 'How many requests have a
 -- What dispatch reads: the due parcels of one API, longest overdue first.
 create index checks_api_code_next_check_at_idx on bookpost_private.checks (api_code, next_check_at, parcel_id)
   where next_check_at is not null;
+
+-- The few that a worker died over.
+create index checks_crash_count_idx on bookpost_private.checks (crash_count) where crash_count > 0;
 
 -- NOTE: no key and no foreign key: noting must never wait for another's note, and one too many costs nothing.
 create table bookpost_private.forsaken_parcels (
@@ -162,14 +169,49 @@ create table bookpost_private.workers (
   host_name text not null,
   process_id integer not null,
   started_at timestamptz not null default now(),
-  beat_at timestamptz not null default now(),
+  beating_since timestamptz not null default clock_timestamp(),
+  beat_at timestamptz not null default clock_timestamp(),
+  clock_ahead interval,
   api_fingerprints jsonb not null default '{}',
   stale_results integer not null default 0
 ) with (fillfactor = 50);
 
 comment on table bookpost_private.workers is
   'Which worker processes are alive, and which APIs each has credentials for (api code to a fingerprint of them).';
+comment on column bookpost_private.workers.beating_since is 'Since when it has beaten without a gap.';
+comment on column bookpost_private.workers.clock_ahead is
+  'How far its wall clock is ahead of the database''s (negative: behind), as it measured last; null: not yet.';
 comment on column bookpost_private.workers.stale_results is 'Answers that came after their lease was gone, and changed nothing.';
+
+create table bookpost_private.worker_deaths (
+  worker_id text not null,
+  host_name text not null,
+  process_id integer not null,
+  started_at timestamptz not null,
+  beat_at timestamptz not null,
+  found_at timestamptz not null default clock_timestamp(),
+  interrupted_lookups integer not null default 0,
+  stale_results integer not null default 0
+);
+
+comment on table bookpost_private.worker_deaths is
+  'Workers that stopped beating without signing off, found by sweep: killed, crashed, frozen or cut off. Kept for 30 days.';
+comment on column bookpost_private.worker_deaths.interrupted_lookups is 'Lookups it had under way.';
+comment on column bookpost_private.worker_deaths.stale_results is
+  'Answers that it sent after it had been given up and before it beat again, and that changed nothing.';
+create index worker_deaths_found_at_idx on bookpost_private.worker_deaths (found_at);
+
+-- One row: a dispatch writes it, and every heartbeat reads it.
+create table bookpost_private.dispatch_clock (
+  is_only boolean primary key default true,
+  dispatched_at timestamptz not null default '-infinity',
+  constraint dispatch_clock_has_one_row check (is_only)
+) with (fillfactor = 20);
+
+comment on table bookpost_private.dispatch_clock is
+  'When dispatch ran last, by the database''s clock: whoever finds that too long ago asks for one, and a time in the future tells that the clock was set back.';
+
+insert into bookpost_private.dispatch_clock default values;
 
 -- Makes the monthly partitions of the ledgers from this month to `months` ahead. Safe to run any
 -- number of times; a second caller waits for the first. What falls outside goes to the default
@@ -219,7 +261,7 @@ comment on function bookpost_private.make_partitions(integer) is
 select bookpost_private.protect_table(t) from unnest(array[
   'bookpost_private.lookup_outcomes', 'bookpost_private.checks',
   'bookpost_private.forsaken_parcels', 'bookpost_private.leases', 'bookpost_private.lookups', 'bookpost_private.carrier_calls',
-  'bookpost_private.carrier_answers', 'bookpost_private.workers'
+  'bookpost_private.carrier_answers', 'bookpost_private.workers', 'bookpost_private.worker_deaths', 'bookpost_private.dispatch_clock'
 ]::regclass[]) t;
 
 select bookpost_private.make_partitions();

@@ -1,5 +1,5 @@
---! Previous: sha1:4e6c590a81e67616184d200cd425ffe6159c66cb
---! Hash: sha1:1156de43515bdfd2ec7d8fe7a919841d8828cc06
+--! Previous: sha1:44901ff4c5289dccee6aab72ea8b4eea2dce770f
+--! Hash: sha1:418700e3de89f660bead731ee18c751dd2339ea6
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

@@ -1,5 +1,5 @@
---! Previous: sha1:1156de43515bdfd2ec7d8fe7a919841d8828cc06
---! Hash: sha1:bfb25a4c3fc7dfc5134546a0f9aeab1d761987ad
+--! Previous: sha1:418700e3de89f660bead731ee18c751dd2339ea6
+--! Hash: sha1:0860038ed7f4959d08c000f4c0610763974e530f
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

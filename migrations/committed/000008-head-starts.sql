@@ -1,5 +1,5 @@
---! Previous: sha1:bfb25a4c3fc7dfc5134546a0f9aeab1d761987ad
---! Hash: sha1:fd78b2d9f8e91b38b67596397e27b9f2d030959d
+--! Previous: sha1:0860038ed7f4959d08c000f4c0610763974e530f
+--! Hash: sha1:828bf74ac1040c5949ae2dd4d166b47f2c188ada
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

@@ -1,5 +1,5 @@
---! Previous: sha1:fd78b2d9f8e91b38b67596397e27b9f2d030959d
---! Hash: sha1:f1235ae30182abd8ba9b42b4190cd74eb3b3224d
+--! Previous: sha1:828bf74ac1040c5949ae2dd4d166b47f2c188ada
+--! Hash: sha1:ed1a721587efab970031f34e507fb18b90c0a60c
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

@@ -1,5 +1,5 @@
---! Previous: sha1:f1235ae30182abd8ba9b42b4190cd74eb3b3224d
---! Hash: sha1:f000f9c93fa680b1324c037fd735ca6ba9f814f2
+--! Previous: sha1:ed1a721587efab970031f34e507fb18b90c0a60c
+--! Hash: sha1:c788e44881443e3b6c4bc6529af92ab0e3a54126
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

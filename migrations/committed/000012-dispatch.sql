@@ -1,5 +1,5 @@
---! Previous: sha1:9d3d7e367331911e5665be016136b2903d8b2f5b
---! Hash: sha1:e7910829a0971ba54b5a684f485b0718daf1c2db
+--! Previous: sha1:895afa419616ca3ca1359bc7da1b639c8e7613b8
+--! Hash: sha1:83846d34d7847c58482d08f2f6fc61f99fa6406c
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -38,6 +38,10 @@ begin
 
   perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
+  perform bookpost_private.try_quarantined_parcel();
+  perform bookpost_private.clamp_deadlines(d.dispatched_at) from bookpost_private.dispatch_clock d;
+  -- Nobody waits for this row: dispatchers go one at a time, others only read it.
+  update bookpost_private.dispatch_clock d set dispatched_at = v_now;
 
   for v_gate in
     select a.code, coalesce(a.calls_per_parcel_per_day, 2147483647) as calls_per_parcel_per_day,

@@ -1,5 +1,5 @@
---! Previous: sha1:e7910829a0971ba54b5a684f485b0718daf1c2db
---! Hash: sha1:4bf1f4a7d7ed22417a404ceb0015c7033eb646be
+--! Previous: sha1:83846d34d7847c58482d08f2f6fc61f99fa6406c
+--! Hash: sha1:2d9c0ea6e2f33235d3266d93bba942bd9c7a805a
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:4bf1f4a7d7ed22417a404ceb0015c7033eb646be
---! Hash: sha1:b65e33ae670867f46c5275f4b9a4a72c8e43ab9a
+--! Previous: sha1:2d9c0ea6e2f33235d3266d93bba942bd9c7a805a
+--! Hash: sha1:f33804790f946dcba0a79655d3c6c491e37a481b
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -174,6 +174,12 @@ begin
   v_stale := coalesce(array_length(v_ids, 1), 0) - coalesce(array_length(v_leases, 1), 0);
   if v_stale > 0 then
     update bookpost_private.workers w set stale_results = w.stale_results + v_stale where w.id = record_lookups.worker_id;
+    -- It was taken for dead, and has not beaten since.
+    if not found then
+      update bookpost_private.worker_deaths d set stale_results = d.stale_results + v_stale
+      where d.worker_id = record_lookups.worker_id
+        and d.found_at = (select max(m.found_at) from bookpost_private.worker_deaths m where m.worker_id = record_lookups.worker_id);
+    end if;
   end if;
   if v_leases = '{}' then
     return;
@@ -268,6 +274,14 @@ begin
   from unnest(v_work) w
   where b.parcel_id = w.parcel_id and b.first_synced_at is null and w.outcome in ('updated', 'unchanged');
 
+  -- One that had been set aside lives: the next of those is tried.
+  if exists (
+    select from unnest(v_work) w join bookpost_private.checks c on c.parcel_id = w.parcel_id
+    where c.crash_count > bookpost_private.crashes_tolerated()
+  ) then
+    perform bookpost_private.wake_dispatch();
+  end if;
+
   -- 5. When to look again.
   update bookpost_private.checks c set
     last_looked_at = v_now,
@@ -278,6 +292,7 @@ begin
     digest = case when n.outcome = 'updated' then n.digest else c.digest end,
     unchanged_count = n.unchanged_count,
     failure_count = n.failure_count,
+    crash_count = 0,
     utc_offset = n.utc_offset,
     day = n.day,
     day_calls = n.day_calls,

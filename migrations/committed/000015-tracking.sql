@@ -1,5 +1,5 @@
---! Previous: sha1:b65e33ae670867f46c5275f4b9a4a72c8e43ab9a
---! Hash: sha1:d1693ba67d1035fcb9cb0aeb44546d6eda2041e4
+--! Previous: sha1:f33804790f946dcba0a79655d3c6c491e37a481b
+--! Hash: sha1:f5fc63e656ac83bfabeb5bd0d4b7344e750b184c
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -206,7 +206,9 @@ begin
         )
       ),
       head_start = (select h.head_start from bookpost_private.head_starts h where h.reason = 'asked_for'),
-      pause_reason = null
+      pause_reason = null,
+      -- A person has looked: it starts afresh.
+      crash_count = 0
   where c.parcel_id = v_parcel_id;
 
   perform bookpost_private.wake_dispatch();

@@ -1,5 +1,5 @@
---! Previous: sha1:d1693ba67d1035fcb9cb0aeb44546d6eda2041e4
---! Hash: sha1:65d01e7c525dae1277cf71c7f1d0963eedca2811
+--! Previous: sha1:f5fc63e656ac83bfabeb5bd0d4b7344e750b184c
+--! Hash: sha1:25869df16574a28a26ed37b9dae7251477e95b55
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

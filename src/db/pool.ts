@@ -1,27 +1,51 @@
 import pg from "pg";
 
 /** Who connects: shown in pg_stat_activity, and the reason for each separate pool. */
-export type PoolPurpose = "worker" | "api" | "cli" | "migrate" | "heartbeat";
+export type PoolPurpose =
+  | "queue"
+  | "worker"
+  | "housekeeping"
+  | "heartbeat"
+  | "api"
+  | "cli"
+  | "migrate";
 
-/** Connections per purpose. Chosen so that all of them together stay well under Postgres' default of 100. */
-const POOL_SIZES: Record<PoolPurpose, number> = {
-  worker: 10,
-  api: 10,
-  cli: 1,
-  migrate: 2,
-  heartbeat: 1,
-};
+interface Discipline {
+  /** Connections at most. Chosen so that all of them together stay well under Postgres' default of 100. */
+  readonly max: number;
+  /** A statement that takes longer is broken off by the server. */
+  readonly statementSeconds: number;
+  /** One that waits longer for a lock fails. */
+  readonly lockSeconds: number;
+}
 
 /**
- * Session settings of every connection. A statement of ours takes milliseconds;
- * these end what hangs. Migrations may take longer.
+ * What each purpose is allowed. A statement of ours takes milliseconds; these
+ * end what hangs. Dispatch and partitions may take longer, migrations as long
+ * as they like.
  */
+const DISCIPLINE: Readonly<Record<PoolPurpose, Discipline>> = {
+  // graphile-worker's own: one listens, one fetches jobs for all slots, one for cron; the others write the ends of jobs.
+  queue: { max: 7, statementSeconds: 5, lockSeconds: 2 },
+  // Acquire, record and snooze take one each, for batches of jobs; permits given back share the last.
+  worker: { max: 4, statementSeconds: 5, lockSeconds: 2 },
+  // Sweep and dispatch.
+  housekeeping: { max: 2, statementSeconds: 60, lockSeconds: 5 },
+  // Its own, so that a busy pool never makes a living worker look dead.
+  heartbeat: { max: 1, statementSeconds: 2, lockSeconds: 1 },
+  api: { max: 10, statementSeconds: 15, lockSeconds: 5 },
+  cli: { max: 1, statementSeconds: 60, lockSeconds: 5 },
+  migrate: { max: 2, statementSeconds: 60, lockSeconds: 30 },
+};
+
+/** How much longer than the server we wait for its answer: then the link is dead, not the statement slow. Chosen. */
+const ANSWER_SECONDS = 1;
+
 function sessionOptions(purpose: PoolPurpose): string {
-  const statementTimeout = purpose === "migrate" || purpose === "cli" ? "60s" : "15s";
-  const lockTimeout = purpose === "migrate" ? "30s" : "5s";
+  const { statementSeconds, lockSeconds } = DISCIPLINE[purpose];
   return [
-    `-c statement_timeout=${statementTimeout}`,
-    `-c lock_timeout=${lockTimeout}`,
+    `-c statement_timeout=${statementSeconds}s`,
+    `-c lock_timeout=${lockSeconds}s`,
     "-c idle_in_transaction_session_timeout=15s",
     "-c timezone=UTC",
     // The API's statements are prepared and meet owners of 1 and of 20,000 books: one plan for all took
@@ -31,23 +55,34 @@ function sessionOptions(purpose: PoolPurpose): string {
 }
 
 /**
- * A pool with our discipline: named connections, a connect timeout, TCP
- * keep-alive, and an error listener, without which a lost idle connection would
- * end the process.
+ * A pool with our discipline: named connections, TCP keep-alive, time limits on
+ * connecting, on statements and on their answers, and an error listener, without
+ * which a lost idle connection would end the process. A connection that has not
+ * answered in time is destroyed: put back, it would fail again.
  */
 export function createPool(
   connectionString: string,
   purpose: PoolPurpose,
-  options: { max?: number; onError?: (error: Error) => void } = {},
+  options: {
+    max?: number;
+    onError?: (error: Error) => void;
+    /** Idle connections do not keep the process alive. */
+    allowExitOnIdle?: boolean;
+  } = {},
 ): pg.Pool {
   const pool = new pg.Pool({
     connectionString,
-    max: options.max ?? POOL_SIZES[purpose],
+    max: options.max ?? DISCIPLINE[purpose].max,
     application_name: `bookpost ${purpose}`,
     // 3 s: a Postgres that has not answered by then is treated as away.
     connectionTimeoutMillis: 3_000,
     idleTimeoutMillis: 30_000,
+    allowExitOnIdle: options.allowExitOnIdle ?? false,
     keepAlive: true,
+    // A migration may take as long as it likes.
+    ...(purpose === "migrate"
+      ? {}
+      : { query_timeout: (DISCIPLINE[purpose].statementSeconds + ANSWER_SECONDS) * 1_000 }),
     options: sessionOptions(purpose),
   });
   const onError = options.onError ?? (() => {});
@@ -55,33 +90,56 @@ export function createPool(
   pool.on("error", onError);
   // While a client is checked out its errors come here; the query that runs rejects as well.
   pool.on("connect", (client) => client.on("error", onError));
-  endStaleClients(pool);
+  endDoubtfulClients(pool);
   return pool;
 }
 
 /** "cached plan must not change result type": a column that a prepared statement returns was altered. */
 const STALE_PLAN = "0A000";
 
+/** node-postgres's words for an answer that did not come within query_timeout; it has no code for it. */
+const NO_ANSWER = "Query read timeout";
+
+/** What an error says of the connection it was seen on; null: nothing against it. */
+function doubtOf(error: unknown): "stale" | "dead" | null {
+  const { code, message } = error as { code?: string; message?: string };
+  return code === STALE_PLAN ? "stale" : message === NO_ANSWER ? "dead" : null;
+}
+
 /**
  * A connection keeps its prepared statements, and one that an altered column
- * has made stale fails at every later use. So the client on which that was seen
- * is not put back, but ended.
+ * has made stale fails at every later use; and one that has not answered in
+ * time may never answer again. So the client on which either was seen is not
+ * put back.
  */
-function endStaleClients(pool: pg.Pool): void {
-  const stale = new WeakSet<pg.ClientBase>();
+function endDoubtfulClients(pool: pg.Pool): void {
+  const doubtful = new WeakSet<pg.ClientBase>();
   pool.on("connect", (client) => {
     const query: (...args: unknown[]) => unknown = client.query.bind(client);
+    const note = (error: unknown) => {
+      const doubt = error ? doubtOf(error) : null;
+      if (doubt) doubtful.add(client);
+      // Nothing that is asked of it now would be answered; a good-bye would not arrive either.
+      if (doubt === "dead") socketOf(client).destroy();
+    };
     client.query = ((...args: unknown[]) => {
+      const callback = args.at(-1);
+      if (typeof callback === "function")
+        args[args.length - 1] = (error: unknown, ...rest: unknown[]) => {
+          note(error);
+          callback(error, ...rest);
+        };
       const result = query(...args);
-      if (result instanceof Promise)
-        result.catch((error) => {
-          if (error?.code === STALE_PLAN) stale.add(client);
-        });
+      if (result instanceof Promise) result.catch(note);
       return result;
     }) as typeof client.query;
   });
   // The pool looks after this event whether the client is ending, and drops it.
   pool.on("release", (_error, client) => {
-    if (stale.has(client)) (client as pg.Client).end().catch(() => {});
+    if (doubtful.has(client)) (client as pg.Client).end().catch(() => {});
   });
+}
+
+function socketOf(client: pg.ClientBase): { destroy(): void } {
+  return (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream;
 }

@@ -1,8 +1,11 @@
 import { hostname } from "node:os";
 import type pg from "pg";
 import { beat } from "../sql/beat.ts";
+import { freeStrays } from "../sql/freeStrays.ts";
+import { readTaskId } from "../sql/readTaskId.ts";
 import { signOff } from "../sql/signOff.ts";
 import { sweep } from "../sql/sweep.ts";
+import type { DatabaseClock } from "./databaseClock.ts";
 
 export interface Heartbeat {
   /** Resolves once the first beat is written. */
@@ -11,45 +14,116 @@ export interface Heartbeat {
   stop(): Promise<void>;
 }
 
-/** A worker that misses four beats is taken for dead (8 s, in `bookpost_private.sweep`). */
-const BEAT_MS = 2_000;
+/** A worker that misses six beats is taken for dead (`bookpost_private.dead_after`). */
+const BEAT_MS = 1_000;
 
-/** Says that this worker is alive, and each time frees what dead ones hold. Errors are told and survived. */
+/** Chosen: looking for strays reads the whole queue. */
+const STRAYS_EVERY = 5;
+
+/** A worker that has not reached the database for so long ends: others, or its next life, do better. Chosen. */
+const LOST_AFTER_MS = 15_000;
+
+/** What a worker holds at this moment. */
+export interface Holdings {
+  /** Ids of jobs, and of lookups that were permitted. */
+  jobIds(): string[];
+  lookupIds(): string[];
+}
+
+/**
+ * Says that this worker is alive, frees what dead ones hold, and what this one
+ * holds without knowing. Errors are told and survived, until the database has
+ * not been reached for 15 seconds: then `onLost` hears of it, once.
+ */
 export function startHeartbeat(options: {
   /** Of its own, so that a busy pool never makes a living worker look dead. */
   readonly pool: pg.Pool;
+  /** For the sweeps, so that a slow one does not hold up the beats. */
+  readonly sweepPool: pg.Pool;
   readonly workerId: string;
   readonly apiFingerprints: Readonly<Record<string, string>>;
+  readonly clock: DatabaseClock;
+  readonly holdings: Holdings;
   readonly onError: (what: string, error: unknown) => void;
+  readonly onLost: (error: Error) => void;
 }): Heartbeat {
-  const { pool, workerId, apiFingerprints, onError } = options;
+  const { pool, sweepPool, workerId, apiFingerprints, clock, holdings, onError, onLost } = options;
   const worker = { workerId, hostName: hostname(), processId: process.pid, apiFingerprints };
+  const { promise: ready, resolve: isReady } = Promise.withResolvers<void>();
+  let failingSince: number | null = null;
+  let isLost = false;
+  let dispatchTask: number | null = null;
 
-  async function beatOnce(): Promise<void> {
-    await beat(pool, worker);
-    await sweep(pool);
+  function lose(why: string, cause?: unknown): void {
+    if (isLost) return;
+    isLost = true;
+    onLost(new Error(why, { cause }));
   }
 
-  const ready = beatOnce();
-  let current: Promise<void> | null = ready
-    .catch((error) => onError("the first heartbeat failed", error))
-    .finally(() => {
-      current = null;
-    });
+  async function beatOnce(): Promise<void> {
+    const askedAt = performance.now();
+    try {
+      const databaseMs = await beat(pool, { ...worker, clockAheadMs: clock.aheadMs() });
+      clock.note(databaseMs, askedAt, performance.now());
+      failingSince = null;
+      isReady();
+    } catch (error) {
+      failingSince ??= askedAt;
+      // NOTE: counted from the first beat that failed. One who was frozen for a minute finds the database well.
+      if (performance.now() - failingSince >= LOST_AFTER_MS)
+        lose("Postgres has not been reached for 15 seconds; this worker ends.", error);
+      throw error;
+    }
+  }
+
+  async function sweepOnce(beats: number): Promise<void> {
+    await sweep(sweepPool);
+    if (beats % STRAYS_EVERY !== 0) return;
+    const jobIds = holdings.jobIds();
+    const lookupIds = holdings.lookupIds();
+    const freed = await freeStrays(sweepPool, workerId, jobIds, lookupIds);
+    if (freed > 0) onError("a lost answer", new Error(`${freed} jobs or lookups were given back`));
+    const task = await readTaskId(sweepPool, "dispatch");
+    if (dispatchTask !== null && task !== dispatchTask)
+      lose(
+        "The queue's tables were emptied: a worker that was started before finds no jobs there.",
+      );
+    dispatchTask = task;
+  }
+
+  const beating = single("a heartbeat failed", onError);
+  const sweeping = single("a sweep failed", onError);
+  let beats = 0;
+  beating.run(beatOnce);
   const timer = setInterval(() => {
-    current ??= beatOnce()
-      .catch((error) => onError("a heartbeat failed", error))
-      .finally(() => {
-        current = null;
-      });
+    beating.run(beatOnce);
+    // While the database is away the beats say so often enough.
+    if (failingSince === null) sweeping.run(() => sweepOnce(beats++));
   }, BEAT_MS);
 
   return {
     ready,
     async stop() {
       clearInterval(timer);
-      await current;
+      await Promise.all([beating.ended(), sweeping.ended()]);
       await signOff(pool, workerId).catch((error) => onError("signing off failed", error));
+    },
+  };
+}
+
+/** Runs one thing at a time: what is asked for meanwhile is left out. */
+function single(what: string, onError: (what: string, error: unknown) => void) {
+  let current: Promise<void> | null = null;
+  return {
+    run(work: () => Promise<void>): void {
+      current ??= work()
+        .catch((error) => onError(what, error))
+        .finally(() => {
+          current = null;
+        });
+    },
+    async ended(): Promise<void> {
+      await current;
     },
   };
 }

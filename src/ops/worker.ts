@@ -1,7 +1,7 @@
 import { Logger, run } from "graphile-worker";
 import preset from "../../graphile.config.ts";
 import { createPool } from "../db/pool.ts";
-import { QUEUE_CONNECTIONS } from "./workerPlugin.ts";
+import { LOST } from "./workerPlugin.ts";
 
 export interface RunningWorker {
   /** Resolves when the worker has ended; rejects when it ended because something broke. */
@@ -17,8 +17,8 @@ export async function startWorker(options: {
   readonly isQuiet?: boolean;
 }): Promise<RunningWorker> {
   const silence = options.isQuiet ? { logger: new Logger(() => () => {}) } : {};
-  // Ours, because the queue's own pool can leave a client behind without an error listener.
-  const pgPool = createPool(options.databaseUrl, "worker", { max: QUEUE_CONNECTIONS });
+  // Ours, so that it can be closed.
+  const pgPool = createPool(options.databaseUrl, "queue");
   const runner = await run({
     pgPool,
     preset: {
@@ -28,11 +28,15 @@ export async function startWorker(options: {
     noHandleSignals: true,
   });
   let isStopping = false;
+  const lost = new Promise<never>((_, reject) => {
+    (runner.events as unknown as NodeJS.EventEmitter).once(LOST, reject);
+  });
+  const ended = runner.promise.then(() => {
+    // The queue's library resolves even when its pool broke down.
+    if (!isStopping) throw new Error("the worker ended by itself");
+  });
   return {
-    finished: runner.promise.then(() => {
-      // The queue's library resolves even when its pool broke down.
-      if (!isStopping) throw new Error("the worker ended by itself");
-    }),
+    finished: Promise.race([ended, lost]),
     async stop() {
       isStopping = true;
       await runner.stop();

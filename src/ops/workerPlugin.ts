@@ -1,27 +1,27 @@
-import type {} from "graphile-worker";
+import type { CompiledSharedOptions, WorkerEvents, WorkerPool } from "graphile-worker";
 import type { Config } from "../config.ts";
 import { createPool } from "../db/pool.ts";
+import { BookpostError } from "../errors.ts";
 import { openRuntime } from "../tracking/runtime.ts";
+import { guardCrontab } from "./clockGuard.ts";
 import { compareSlots } from "./compareSlots.ts";
+import { createDatabaseClock } from "./databaseClock.ts";
+import { endProcessInOrder } from "./endProcessInOrder.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { startHeartbeat } from "./heartbeat.ts";
+import { followJobs } from "./jobsInHand.ts";
+import { testWorker } from "./testWorker.ts";
 
-// What one worker holds of Postgres at most, whatever its concurrency: 14 connections. Six workers, an API (10) and a
-// person at psql fit into Postgres's default of 100. All are opened only as needed; a busy worker was seen with 7.
-
-/**
- * The queue's own: one listens, one fetches jobs for all slots, one for cron; the others write the ends of jobs, which
- * go in batches.
- */
-export const QUEUE_CONNECTIONS = 8;
-
-/** Ours: acquire, record and snooze take one each, for batches of jobs; dispatch, maintain and permits given back share the rest. */
-const TRACKING_CONNECTIONS = 5;
+/** How a worker pool that cannot go on says so; without a listener the process ends. */
+export const LOST = "bookpost:lost";
 
 /**
- * Gives every worker pool its connections, carriers and heartbeat, whoever
- * starts it: `npm start`, or the stock `graphile-worker` command. They open
- * with the pool and close when it has drained.
+ * Gives every worker pool what it needs of ours, whoever starts it: `npm start`,
+ * or the stock `graphile-worker` command. Connections with our discipline,
+ * carriers, heartbeat and sweep, a guard against wrong clocks, a self-test
+ * before the first job, and, where the process is the worker's own, exit codes
+ * that tell the truth. All of it opens with the pool and closes when it has
+ * drained.
  */
 export function workerPlugin(config: Config): GraphileConfig.Plugin {
   const closers = new Map<string, () => Promise<void>>();
@@ -32,19 +32,30 @@ export function workerPlugin(config: Config): GraphileConfig.Plugin {
       middleware: {
         init(next) {
           const compiled = next();
-          const { events, logger, resolvedPreset } = compiled;
-          const onError = (what: string, error: unknown) =>
-            logger.error(`${what}: ${error instanceof Error ? error.message : error}`);
-          const onWarning = (sentence: string) => logger.warn(sentence);
+          const { events, logger } = compiled;
+          usePoolOfOurs(compiled);
+          const ending = isOwnProcess(compiled) ? endProcessInOrder(logger) : null;
           events.on("pool:create", ({ workerPool }) => {
-            const databaseUrl = resolvedPreset.worker.connectionString;
-            if (databaseUrl)
-              closers.set(
-                workerPool.id,
-                open({ workerId: workerPool.id, databaseUrl, config, onError, onWarning }),
-              );
+            const { connectionString } = compiled.resolvedPreset.worker;
+            if (connectionString === undefined) return;
+            ending?.watch(workerPool);
+            closers.set(
+              workerPool.id,
+              open({ workerPool, databaseUrl: connectionString, config, events, logger }),
+            );
           });
           return compiled;
+        },
+        async migrate(next, { ctx, client }) {
+          await next();
+          try {
+            await testWorker(client, ctx.resolvedPreset.worker);
+          } catch (error) {
+            if (!isOwnProcess(ctx) || !(error instanceof BookpostError)) throw error;
+            // The stock command would print a stack.
+            ctx.logger.error(error.message);
+            process.exit(1);
+          }
         },
         async poolGracefulShutdown(next, { workerPool }) {
           try {
@@ -59,27 +70,73 @@ export function workerPlugin(config: Config): GraphileConfig.Plugin {
   };
 }
 
+/** The stock command handles signals; a program that runs the worker inside handles them itself. */
+function isOwnProcess(compiled: object): boolean {
+  const { _rawOptions = {} } = compiled as { _rawOptions?: { noHandleSignals?: boolean } };
+  return !_rawOptions.noHandleSignals;
+}
+
+/**
+ * The queue's own pool would keep a connection that has stopped answering, and
+ * can leave a client behind without an error listener.
+ */
+function usePoolOfOurs(compiled: CompiledSharedOptions): void {
+  const options = compiled._rawOptions as { pgPool?: unknown; connectionString?: string };
+  const { connectionString } = compiled.resolvedPreset.worker;
+  if (options.pgPool || options.connectionString || connectionString === undefined) return;
+  options.pgPool = createPool(connectionString, "queue", {
+    // Who has stopped working ends, though nobody closes this pool.
+    allowExitOnIdle: true,
+    onError: (error) => compiled.logger.error(`a connection was lost: ${error.message}`),
+  });
+}
+
 function open(options: {
-  readonly workerId: string;
+  readonly workerPool: WorkerPool;
   readonly databaseUrl: string;
   readonly config: Config;
-  readonly onError: (what: string, error: unknown) => void;
-  readonly onWarning: (sentence: string) => void;
+  readonly events: WorkerEvents;
+  readonly logger: CompiledSharedOptions["logger"];
 }): () => Promise<void> {
-  const { workerId, databaseUrl, config, onError, onWarning } = options;
-  const pool = createPool(databaseUrl, "worker", {
-    max: TRACKING_CONNECTIONS,
-    onError: (error) => onError("a connection was lost", error),
-  });
-  const heartbeatPool = createPool(databaseUrl, "heartbeat", {
-    onError: (error) => onError("the heartbeat's connection was lost", error),
-  });
+  const { workerPool, databaseUrl, config, events, logger } = options;
+  const workerId = workerPool.id;
+  const onError = (what: string, error: unknown) =>
+    logger.error(`${what}: ${error instanceof Error ? error.message : error}`);
+  const onWarning = (sentence: string) => logger.warn(sentence);
+  const pools = (["worker", "housekeeping", "heartbeat"] as const).map((purpose) =>
+    createPool(databaseUrl, purpose, {
+      onError: (error) => onError(`a connection of the ${purpose} pool was lost`, error),
+    }),
+  );
+  const [pool, housekeepingPool, heartbeatPool] = pools as [
+    (typeof pools)[0],
+    (typeof pools)[0],
+    (typeof pools)[0],
+  ];
+
   const configured = [...config.carriers.values()].filter(({ credentials }) => credentials);
+  const clock = createDatabaseClock();
+  const jobs = followJobs(events, workerPool);
+  const unguard = guardCrontab(events, clock, onWarning);
   const heartbeat = startHeartbeat({
     pool: heartbeatPool,
+    sweepPool: housekeepingPool,
     workerId,
     apiFingerprints: Object.fromEntries(configured.map((c) => [c.code, fingerprint(c)])),
+    clock,
+    holdings: { jobIds: jobs.ids, lookupIds: () => runtime.tracker.lookupIds() },
     onError,
+    onLost(error) {
+      onError("this worker ends", error);
+      if (!(events as unknown as NodeJS.EventEmitter).emit(LOST, error)) process.exit(1);
+    },
+  });
+  const runtime = openRuntime({
+    workerId,
+    pool,
+    housekeepingPool,
+    carriers: config.carriers,
+    ready: heartbeat.ready,
   });
   const codes = configured.map(({ code }) => code);
   heartbeat.ready
@@ -87,15 +144,12 @@ function open(options: {
     .then((warning) => warning !== null && onWarning(warning))
     // A database that does not answer is told of by the heartbeat.
     .catch(() => {});
-  const runtime = openRuntime({
-    workerId,
-    pool,
-    carriers: config.carriers,
-    ready: heartbeat.ready,
-  });
+
   return async () => {
+    unguard();
+    jobs.stop();
     await heartbeat.stop();
     await runtime.close();
-    await Promise.allSettled([pool.end(), heartbeatPool.end()]);
+    await Promise.allSettled(pools.map((each) => each.end()));
   };
 }

@@ -1,10 +1,10 @@
 import type pg from "pg";
 import type { LookupOptions } from "../carriers/client.ts";
+import { isPassingTrouble } from "../db/passingTrouble.ts";
 import { NotAsked } from "../errors.ts";
 import type { Confirmation } from "../sql/confirmLookups.ts";
 import { payCall } from "../sql/payCall.ts";
 import { awaitTurn } from "./awaitTurn.ts";
-import { isPassingTrouble } from "./passingTrouble.ts";
 
 /** Chosen: a process that is late so often is too busy to be let loose on a carrier. */
 const TRIES = 3;

@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { persist } from "../db/persist.ts";
 import type { Queryable } from "../db/withTransaction.ts";
 import { type LookupReport, type RecordedLookup, recordLookups } from "../sql/recordLookups.ts";
-import { isPassingTrouble } from "./passingTrouble.ts";
 
 /** SQLSTATE classes of what is wrong with the data. */
 const DATA_TROUBLE = /^(21|22|23)/;
@@ -9,8 +8,6 @@ const DATA_TROUBLE = /^(21|22|23)/;
 const FOREIGN_KEY = "23503";
 /** lock_not_available: an app's transaction holds a row of some parcel, and may go on holding it. */
 const LOCK_TROUBLE = "55P03";
-/** Chosen: three tries, then the jobs fail and the queue tries again. */
-const TRIES = 3;
 
 /**
  * Records a batch so that one bad row never costs its neighbours anything: a
@@ -27,7 +24,7 @@ export async function recordSafely(
 ): Promise<RecordedLookup[]> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await recordLookups(db, reports, workerId);
+      return await persist(() => recordLookups(db, reports, workerId));
     } catch (error) {
       const code = String((error as { code?: unknown }).code ?? "");
       if (code === FOREIGN_KEY && attempt === 1) continue;
@@ -35,8 +32,7 @@ export async function recordSafely(
         return reports.length > 1
           ? recordHalves(db, reports, workerId)
           : recordOne(db, reports[0] as LookupReport, workerId, code);
-      if (!isPassingTrouble(error) || attempt === TRIES) throw error;
-      await sleep(attempt * (50 + Math.random() * 100));
+      throw error;
     }
   }
 }

@@ -3,6 +3,7 @@ import type pg from "pg";
 import { type CarrierClient, createCarrierClient } from "../carriers/client.ts";
 import { adapters } from "../carriers/registry.ts";
 import type { CarrierConfig } from "../config.ts";
+import { persist } from "../db/persist.ts";
 import { BookpostError } from "../errors.ts";
 import { type SnoozedJob, snoozeJobs } from "../sql/snoozeJobs.ts";
 import { coalesce } from "./coalesce.ts";
@@ -10,7 +11,8 @@ import { createTracker, type Tracker } from "./tracker.ts";
 
 /** What the tasks of one worker pool share. */
 export interface Runtime {
-  readonly pool: pg.Pool;
+  /** For what may take longer than a lookup's few milliseconds. */
+  readonly housekeepingPool: pg.Pool;
   readonly tracker: Tracker;
   /** Puts the running job off by `ms` of the database's clock; it then ends as done. Commits. */
   snooze(job: Job, ms: number): Promise<void>;
@@ -40,10 +42,11 @@ export function runtimeOf(workerId: string | null): Runtime {
 export function openRuntime(options: {
   readonly workerId: string;
   readonly pool: pg.Pool;
+  readonly housekeepingPool: pg.Pool;
   readonly carriers: ReadonlyMap<string, CarrierConfig>;
   readonly ready: Promise<void>;
-}): { close(): Promise<void> } {
-  const { workerId, pool, carriers, ready } = options;
+}): { readonly tracker: Tracker; close(): Promise<void> } {
+  const { workerId, pool, housekeepingPool, carriers, ready } = options;
   const clients = new Map<string, CarrierClient>();
   for (const adapter of adapters) {
     const carrier = carriers.get(adapter.code);
@@ -58,18 +61,20 @@ export function openRuntime(options: {
   }
   // Many are refused together, and each commit of its own would hold the slot while it waits for the others'.
   const snoozeOne = coalesce(async (jobs: readonly SnoozedJob[]) => {
-    await snoozeJobs(pool, jobs);
+    await persist(() => snoozeJobs(pool, jobs));
     return jobs;
   }, MAX_SNOOZED);
+  const tracker = createTracker({ pool, workerId, clients });
   runtimes.set(workerId, {
-    pool,
-    tracker: createTracker({ pool, workerId, clients }),
+    housekeepingPool,
+    tracker,
     async snooze({ task_identifier, payload, key, max_attempts }, ms) {
       await snoozeOne({ task_identifier, payload, key, max_attempts, ms });
     },
     ready,
   });
   return {
+    tracker,
     async close() {
       runtimes.delete(workerId);
       await Promise.allSettled([...clients.values()].map((client) => client.close()));

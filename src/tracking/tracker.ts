@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import type { LookupResult } from "../carriers/carrier.ts";
 import type { CarrierClient } from "../carriers/client.ts";
+import { persist } from "../db/persist.ts";
 import { NotAsked } from "../errors.ts";
 import { acquireLookups, type Permit } from "../sql/acquireLookups.ts";
 import { confirmLookups } from "../sql/confirmLookups.ts";
@@ -34,6 +35,8 @@ export interface Tracker {
    * error; throws only when the database cannot be reached or on a bug.
    */
   lookUp(parcelId: string, signal: AbortSignal): Promise<TrackingEnd>;
+  /** The lookups that were permitted and have not ended. */
+  lookupIds(): string[];
 }
 
 /** Chosen: larger batches won nothing more in trials. */
@@ -49,11 +52,14 @@ export function createTracker(options: {
   readonly clients: ReadonlyMap<string, CarrierClient>;
 }): Tracker {
   const { pool, workerId, clients } = options;
+  const inHand = new Set<string>();
 
   const acquire = coalesce(async (parcelIds: readonly string[]) => {
     const startedAt = performance.now();
-    const verdicts = await acquireLookups(pool, parcelIds, workerId);
+    // Asked again after a lost answer, what the first asking was granted is busy; the heartbeat gives it back.
+    const verdicts = await persist(() => acquireLookups(pool, parcelIds, workerId));
     const answeredAt = performance.now();
+    for (const verdict of verdicts) if (verdict.verdict === "permit") inHand.add(verdict.lookupId);
     const requests = shareRequests(verdicts, clients);
     return verdicts.map((verdict) => ({
       verdict,
@@ -64,7 +70,7 @@ export function createTracker(options: {
   }, MAX_BATCH);
 
   const confirm = coalesce(
-    (lookupIds: readonly string[]) => confirmLookups(pool, lookupIds),
+    (lookupIds: readonly string[]) => persist(() => confirmLookups(pool, lookupIds)),
     MAX_BATCH,
   );
 
@@ -125,10 +131,11 @@ export function createTracker(options: {
     } finally {
       // If even this fails, the lease runs out by itself.
       await giveUp?.().catch(() => {});
+      inHand.delete(permit.lookupId);
     }
   }
 
-  return { lookUp };
+  return { lookUp, lookupIds: () => [...inHand] };
 }
 
 /** Nothing was sent: the permit can go back. */

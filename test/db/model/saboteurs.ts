@@ -189,8 +189,8 @@ export const modelSaboteurs: readonly ModelSaboteur[] = [
     edits: [
       edit(
         INTERRUPT,
-        "set next_check_at = greatest(clock_timestamp(),",
-        "set next_check_at = greatest(clock_timestamp() + interval '1 hour',",
+        "then greatest(clock_timestamp(),",
+        "then greatest(clock_timestamp() + interval '1 hour',",
       ),
     ],
     caught: /facts\.parcels\.\d\.isDue/,
