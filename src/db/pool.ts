@@ -1,4 +1,6 @@
 import pg from "pg";
+import { isPassingTrouble } from "./passingTrouble.ts";
+import { persist } from "./persist.ts";
 
 /** Who connects: shown in pg_stat_activity, and the reason for each separate pool. */
 export type PoolPurpose =
@@ -91,7 +93,31 @@ export function createPool(
   // While a client is checked out its errors come here; the query that runs rejects as well.
   pool.on("connect", (client) => client.on("error", onError));
   endDoubtfulClients(pool);
+  if (purpose === "queue") persistEndings(pool);
   return pool;
+}
+
+/** graphile-worker's names for the statements that end a job or give it back. Done twice, they do nothing the second time. */
+const ENDING = /^(complete|fail|return)_job/;
+
+/**
+ * graphile-worker writes the end of a job once: where the connection is lost
+ * that moment, it stops the whole pool. So what has failed in a way that passes
+ * is done again, on another connection.
+ */
+function persistEndings(pool: pg.Pool): void {
+  pool.on("connect", (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    client.query = ((...args: unknown[]) => {
+      const result = query(...args);
+      const { name = "" } = (args[0] ?? {}) as { name?: string };
+      if (!(result instanceof Promise && ENDING.test(name))) return result;
+      return result.catch((error) => {
+        if (!isPassingTrouble(error)) throw error;
+        return persist(() => pool.query(args[0] as pg.QueryConfig));
+      });
+    }) as typeof client.query;
+  });
 }
 
 /** "cached plan must not change result type": a column that a prepared statement returns was altered. */
