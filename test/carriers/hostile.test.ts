@@ -139,48 +139,58 @@ function growingEntity(): string {
 
 const FILE = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>';
 
-describe.each(adapters.map(({ code }) => code))("%s", (code) => {
-  const { carrierCode = code } = readFixtures(code)[0]?.subject ?? {};
-  const TOKEN = JSON.stringify({ access_token: "t0ken-t0ken", expires_in: 60 });
+describe.each(adapters.map(({ code, format }) => ({ code, format })))(
+  "$code",
+  ({ code, format }) => {
+    const { carrierCode = code } = readFixtures(code)[0]?.subject ?? {};
+    const TOKEN = JSON.stringify({ access_token: "t0ken-t0ken", expires_in: 60 });
 
-  /** Who answers every lookup with this, and every token request with a token. */
-  function answering(body: string | Buffer, contentType: string): Promise<string> {
-    return serve((request, response) => {
-      const isToken = /token/.test(request.url ?? "") && request.method === "POST";
-      response
-        .writeHead(200, { "content-type": isToken ? "application/json" : contentType })
-        .end(isToken ? TOKEN : body);
+    /** Who answers every lookup with this, and every token request with a token. */
+    function answering(body: string | Buffer, contentType: string): Promise<string> {
+      return serve((request, response) => {
+        const isToken = /token/.test(request.url ?? "") && request.method === "POST";
+        response
+          .writeHead(200, { "content-type": isToken ? "application/json" : contentType })
+          .end(isToken ? TOKEN : body);
+      });
+    }
+
+    const DEEP = 200_000;
+    test.each([
+      [
+        "brackets two hundred thousand deep",
+        "[".repeat(DEEP) + "]".repeat(DEEP),
+        "application/json",
+      ],
+      [
+        "objects two hundred thousand deep",
+        `${'{"a":'.repeat(DEEP)}1${"}".repeat(DEEP)}`,
+        "application/json",
+      ],
+      ["elements two hundred thousand deep", "<a>".repeat(DEEP) + "</a>".repeat(DEEP), "text/xml"],
+      [
+        "a prototype for our objects",
+        '{"__proto__":{"polluted":1},"constructor":{}}',
+        "application/json",
+      ],
+      ["nothing but NUL", "\0".repeat(9_999), "application/json"],
+      ["a picture", Buffer.from("89504e470d0a1a0a0000000d", "hex"), "image/png"],
+      ["UTF-16 that does not say so", Buffer.from('\ufeff{"a":1}', "utf16le"), "application/json"],
+      ["nothing but a byte order mark", "\ufeff", "application/json"],
+      ["an entity that grows", growingEntity(), "application/xml"],
+      ["an entity that reads our files", FILE, "application/xml"],
+    ])("%s is malformed", async (_, body, contentType) => {
+      const client = clientAt(await answering(body, contentType), code);
+      const result = await client.lookUp(NUMBER, { carrierCode });
+      expect(result).toMatchObject({ kind: "failed", error: { outcome: "malformed" } });
+      expect(JSON.stringify(result)).not.toMatch(/\\u0000|root:/);
+      expect({}).not.toHaveProperty("polluted");
+      // Refused before a word of it is believed.
+      if (format === "xml" && contentType.endsWith("xml"))
+        expect(result).toMatchObject({ error: { code: "NOT_XML" } });
     });
-  }
-
-  const DEEP = 200_000;
-  test.each([
-    ["brackets two hundred thousand deep", "[".repeat(DEEP) + "]".repeat(DEEP), "application/json"],
-    [
-      "objects two hundred thousand deep",
-      `${'{"a":'.repeat(DEEP)}1${"}".repeat(DEEP)}`,
-      "application/json",
-    ],
-    ["elements two hundred thousand deep", "<a>".repeat(DEEP) + "</a>".repeat(DEEP), "text/xml"],
-    [
-      "a prototype for our objects",
-      '{"__proto__":{"polluted":1},"constructor":{}}',
-      "application/json",
-    ],
-    ["nothing but NUL", "\0".repeat(9_999), "application/json"],
-    ["a picture", Buffer.from("89504e470d0a1a0a0000000d", "hex"), "image/png"],
-    ["UTF-16 that does not say so", Buffer.from('\ufeff{"a":1}', "utf16le"), "application/json"],
-    ["nothing but a byte order mark", "\ufeff", "application/json"],
-    ["an entity that grows", growingEntity(), "application/xml"],
-    ["an entity that reads our files", FILE, "application/xml"],
-  ])("%s is malformed", async (_, body, contentType) => {
-    const client = clientAt(await answering(body, contentType), code);
-    const result = await client.lookUp(NUMBER, { carrierCode });
-    expect(result).toMatchObject({ kind: "failed", error: { outcome: "malformed" } });
-    expect(JSON.stringify(result)).not.toMatch(/\\u0000|root:/);
-    expect({}).not.toHaveProperty("polluted");
-  });
-});
+  },
+);
 
 describe("a carrier that asks us to wait", () => {
   const NOW = new Date("2025-09-01T12:00:00Z");
