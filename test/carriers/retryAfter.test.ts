@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readRetryAfter } from "../../src/carriers/retryAfter.ts";
 
@@ -80,4 +81,20 @@ test.each([
 test("without its name no other header is read", () => {
   const headers = { "x-ratelimit-reset": "1756728005" };
   expect(readRetryAfter({ headers, receivedAt: RECEIVED_AT })).toBeNull();
+});
+
+test("whatever stands there, the wait is between a second and a day, or nothing is said", () => {
+  const text = fc.oneof(
+    fc.string(),
+    fc.integer().map(String),
+    fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()),
+    fc.stringMatching(/^[\d:., GMTa-z-]*$/),
+  );
+  fc.assert(
+    fc.property(text, text, (retryAfter, date) => {
+      const seconds = wait(retryAfter, date);
+      expect(seconds === null || (seconds >= 1 && seconds <= DAY_S)).toBe(true);
+    }),
+    { numRuns: 2_000 },
+  );
 });
