@@ -67,7 +67,7 @@ describe.each(adapters.map(({ code }) => code))("%s", (code) => {
     [{ mode: "gzip_bomb" }, "malformed"],
     [{ mode: "truncated" }, "unavailable"],
     [{ mode: "reset" }, "unavailable"],
-  ] as const)("%j is %s", async (fault, outcome) => {
+  ] as const)("the fault %j makes the lookup %s", async (fault, outcome) => {
     const sandbox = await withSandbox({ scenarios: { [NUMBER]: PARCEL } });
     sandbox.fault({ ...fault, kind: "lookup" });
     const result = await clientOf(sandbox, code).lookUp(NUMBER, { carrierCode });
@@ -203,7 +203,7 @@ test.each([
     "UND_ERR_SOCKET",
   ],
   ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "malformed", "NOT_HTTP"],
-])("%j is %s", async (bytes, outcome, code) => {
+])("the bytes %j make the lookup %s", async (bytes, outcome, code) => {
   const client = clientAt(await serveBytes(bytes), "dhl");
   expect(await client.lookUp(NUMBER)).toMatchObject({ error: { outcome, code } });
 });
