@@ -103,7 +103,7 @@ function print(verdicts: readonly Judged[]): void {
 function printCounts(verdicts: readonly Judged[]): void {
   const counts = Map.groupBy(verdicts, ({ verdict }) => verdict.word);
   const said = [...counts].map(([word, group]) => `${group.length} ${word}`).toSorted();
-  console.log(`\n${verdicts.length} lines: ${said.join(", ")}`);
+  console.log(`\n${verdicts.length} of ${rows.length} lines: ${said.join(", ")}`);
 }
 
 /** @returns whether every recovery was as quick as promised */

@@ -60,6 +60,7 @@ export const carriers: Area = {
         ...inFile(TRANSPORT, "a carrier's own host name may not lead to this machine"),
         ...inFile(
           "carriers/publicLookup",
+          "%s is private",
           "a name that leads to this machine is refused before anything is sent",
         ),
       ],
@@ -87,6 +88,11 @@ export const carriers: Area = {
           "at most 64 KB are kept, whole characters only",
           "a credential the carrier echoes is struck out",
         ),
+        ...inFile(
+          "db/bookpost_private/functions/report_to_circuit",
+          "malformed answers open it as well",
+        ),
+        ...inFile("tracking/recordSafely", "a failure whose text cannot be stored is recorded too"),
         ...inFile(
           "carriers/cleanText",
           "whatever comes in, what comes out is safe, and clean already",
@@ -117,6 +123,10 @@ export const carriers: Area = {
         ),
         ...inFile(RECORD_BUDGET, "a carrier that asks us to slow down"),
         ...inFile(
+          "e2e/budgets",
+          "leave a carrier alone when it says so, however it says it, and lose nothing by it",
+        ),
+        ...inFile(
           "e2e/fiveLessons",
           "numbers the carrier does not know and its 429s leave the circuit closed",
         ),
@@ -131,6 +141,11 @@ export const carriers: Area = {
           "db/bookpost_private/functions/acquire_lookups.budgets",
           "seconds before the carrier's midnight nobody may, and is told when",
         ),
+        ...inFile(
+          "e2e/budgets",
+          "use a day's calls to the last one and none more, before its reset and after",
+        ),
+        ...inFile("db/bookpost_ops/views/why", "a parcel that %s"),
       ],
     },
     {
