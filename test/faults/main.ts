@@ -34,8 +34,7 @@ async function main(words: readonly string[]): Promise<number> {
     printCounts(verdicts);
     const kept = printRecoveries(run.recoveries);
     const isRed = verdicts.some(({ verdict }) => verdict.word === "FAILED");
-    if (run.code !== 0 && !isRed)
-      console.log(`\nA test that no line names has failed: vitest ended with ${run.code}.`);
+    if (run.code !== 0 && !isRed) printOthers(run);
     return run.code === 0 && !isRed && kept ? 0 : 1;
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -104,6 +103,13 @@ function printCounts(verdicts: readonly Judged[]): void {
   const counts = Map.groupBy(verdicts, ({ verdict }) => verdict.word);
   const said = [...counts].map(([word, group]) => `${group.length} ${word}`).toSorted();
   console.log(`\n${verdicts.length} of ${rows.length} lines: ${said.join(", ")}`);
+}
+
+/** What failed without failing a line: a test beside those that are named, or vitest itself. */
+function printOthers({ code, results }: { code: number; results: readonly TestResult[] }): void {
+  console.log(`\nNo line has failed, but vitest ended with ${code}:`);
+  for (const { file, titles, status } of results)
+    if (status === "failed") console.log(`  ${file}: ${titles.join(" > ")}`);
 }
 
 /** @returns whether every recovery was as quick as promised */
