@@ -102,8 +102,8 @@ const ENDING = /^(complete|fail|return)_job/;
 
 /**
  * graphile-worker writes the end of a job once: where the connection is lost
- * that moment, it stops the whole pool. So what has failed in a way that passes
- * is done again, on another connection.
+ * that moment, or none is to be had, it stops the whole pool. So what has failed
+ * in a way that passes is done again, on another connection.
  */
 function persistEndings(pool: pg.Pool): void {
   pool.on("connect", (client) => {
@@ -118,6 +118,11 @@ function persistEndings(pool: pg.Pool): void {
       });
     }) as typeof client.query;
   });
+  const connect = pool.connect.bind(pool) as (callback?: unknown) => unknown;
+  pool.connect = ((callback?: unknown) =>
+    callback
+      ? connect(callback)
+      : persist(() => connect() as Promise<unknown>)) as typeof pool.connect;
 }
 
 /** "cached plan must not change result type": a column that a prepared statement returns was altered. */

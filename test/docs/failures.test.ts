@@ -6,7 +6,7 @@ import type { Claim } from "../faults/claim.ts";
 import { guarantees } from "../faults/guarantees.ts";
 import { judge, type TestResult } from "../faults/judge.ts";
 import { readResults } from "../faults/readResults.ts";
-import { isKept, readRecoveries, recoveryTable, reportRecovery } from "../faults/recovery.ts";
+import { isKept, readRecoveries, recoveryTable, reportRecovery } from "../faults/recoveryReport.ts";
 import { rows } from "../faults/table.ts";
 import { tableAsMarkdown } from "../faults/tableAsMarkdown.ts";
 import { isTitleIn, lettersOf, titlePattern } from "../faults/titles.ts";

@@ -1,16 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../../src/sandbox/server.ts";
-import { type Faultline, startFaultline, type WatchAction } from "../../harness/faultline.ts";
+import type { WatchAction } from "../../harness/faultline.ts";
+import { type Lane, openLane } from "../../harness/lane.ts";
 import { type PgBox, startPgBox } from "../../harness/pgbox.ts";
 import { type Chance, chanceFrom } from "../../helpers/chance.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
 import { until } from "../../helpers/until.ts";
-import {
-  carrierEnvironment,
-  startWorkerProcess,
-  type WorkerProcess,
-} from "../../helpers/workerProcess.ts";
+import { carrierEnvironment } from "../../helpers/workerProcess.ts";
 import { judge } from "./judge.ts";
 import { POINTS } from "./points.ts";
 import { startWorld } from "./world.ts";
@@ -40,11 +37,6 @@ export interface KillReport {
   readonly offences: Readonly<Record<string, unknown[]>>;
 }
 
-interface Lane {
-  readonly line: Faultline;
-  worker: WorkerProcess | null;
-}
-
 /**
  * Lets workers track parcels and strikes at so many points of the road, one
  * after the other, by a plan that the seed decides; then waits until all is
@@ -63,12 +55,7 @@ export async function runKills(options: {
   try {
     const db = await box.createMigratedDatabase();
     await makeRoom(db);
-    const start = (line: Faultline) =>
-      startWorkerProcess({ url: line.url(db.url), pool: db.pool }, environmentOf(sandbox));
-    for (let i = 0; i < 2; i++) {
-      const line = await startFaultline(db.url);
-      lanes.push({ line, worker: await start(line) });
-    }
+    for (let i = 0; i < 2; i++) lanes.push(await openLane(db, environmentOf(sandbox)));
     const world = await startWorld({ db, sandbox, chance: chanceFrom(seed + 1) });
     const struck: Record<string, number> = {};
     let realKills = 0;
@@ -77,14 +64,13 @@ export async function runKills(options: {
       const { point, way } = plan(chance, i);
       const lane = chance.pick(lanes);
       await strike({ box, db, sandbox, lane, point, way, chance }).catch(async (error) => {
-        throw new Error(`lane ${lanes.indexOf(lane)}: ${error.message}\n${await describe(db, lanes)}`, { cause: error });
+        throw new Error(
+          `lane ${lanes.indexOf(lane)}: ${error.message}\n${await describe(db, lanes)}`,
+          { cause: error },
+        );
       });
       struck[`${point}: ${way}`] = (struck[`${point}: ${way}`] ?? 0) + 1;
       if (way.endsWith("killed")) realKills += 1;
-      // Killed, or ended because it had lost its database for too long.
-      for (const each of lanes)
-        if (each.worker === null || each.worker.child.exitCode !== null)
-          each.worker = await start(each.line);
       onProgress(i + 1);
     }
 
@@ -98,8 +84,7 @@ export async function runKills(options: {
     );
     return { struck, realKills, parcels: world.parcels.length, ...rows[0], offences };
   } finally {
-    for (const { worker } of lanes) worker?.child.kill("SIGKILL");
-    await Promise.all(lanes.map(({ line }) => line.close()));
+    await Promise.all(lanes.map((lane) => lane.close()));
     await sandbox.close();
     await box.close();
   }
@@ -138,8 +123,7 @@ async function strike(options: {
 
   const act: Record<Way, () => Promise<Awaited<ReturnType<WatchAction>>>> = {
     "the worker is killed": async () => {
-      lane.worker?.child.kill("SIGKILL");
-      lane.worker = null;
+      lane.worker()?.child.kill("SIGKILL");
       return isForwarded ? "forward" : "cut";
     },
     "the server is killed": async () => {
@@ -179,14 +163,14 @@ async function strike(options: {
 }
 
 /** Only the two carriers that are asked here. */
-function environmentOf(sandbox: Sandbox): Record<string, string> {
+export function environmentOf(sandbox: Sandbox): Record<string, string> {
   return Object.fromEntries(
     Object.entries(carrierEnvironment(sandbox)).filter(([name]) => /^(UPS|FEDEX)_/.test(name)),
   );
 }
 
 /** Carriers' patience is another test's subject: nothing here waits for a limit. */
-async function makeRoom({ pool }: TestDatabase): Promise<void> {
+export async function makeRoom({ pool }: TestDatabase): Promise<void> {
   await pool.query(
     `update bookpost.carrier_apis set calls_per_day = null, min_check_interval = '0', release_duration = '0'
      where code in ('ups', 'fedex')`,
@@ -210,7 +194,10 @@ async function describe({ pool }: TestDatabase, lanes: readonly Lane[]): Promise
     ),
     ...lanes.map(
       ({ worker }, i) =>
-        `lane ${i}: ${worker?.child.pid ?? "no worker"}\n${(worker?.output() ?? "").match(/^(ERROR|WARN|INFO).*/gm)?.slice(-25).join("\n")}`,
+        `lane ${i}: ${worker()?.child.pid ?? "no worker"}\n${(worker()?.output() ?? "")
+          .match(/^(ERROR|WARN|INFO).*/gm)
+          ?.slice(-25)
+          .join("\n")}`,
     ),
   ].join("\n");
 }
