@@ -3,7 +3,7 @@ import { openLink } from "../helpers/stock/link.ts";
 import { makeStockQueue } from "../helpers/stock/queue.ts";
 import { type StockOptions, startStockWorker } from "../helpers/stock/startStockWorker.ts";
 
-// F2 and F4: a task that ends while the database cannot be reached is not reported again later.
+// The end of a task that could not be reported, for the database was gone at that instant, is not reported later.
 
 /** A worker whose job ends at an instant at which connections to the database are refused. */
 async function endAJobWithoutDatabase(options: StockOptions) {

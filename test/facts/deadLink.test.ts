@@ -5,7 +5,7 @@ import { makeStockQueue } from "../helpers/stock/queue.ts";
 import { startStockWorker } from "../helpers/stock/startStockWorker.ts";
 import { until } from "../helpers/until.ts";
 
-// F6: a link of which both ends stay open while nothing gets through.
+// A link of which both ends stay open while nothing gets through.
 
 /** So often does the stock worker ask for jobs here. */
 const POLL_MS = 100;

@@ -3,7 +3,7 @@ import { makeStockQueue } from "../helpers/stock/queue.ts";
 import { startStockWorker } from "../helpers/stock/startStockWorker.ts";
 import { until } from "../helpers/until.ts";
 
-// F10: a job_key says which waiting job to replace. It is neither a lock nor a memory.
+// A job_key says which waiting job to replace. It is neither a lock nor a memory.
 
 test("a job added again under its key while it runs is run a second, third and fourth time beside the first", async () => {
   const queue = await makeStockQueue();

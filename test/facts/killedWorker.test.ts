@@ -3,7 +3,7 @@ import { makeStockQueue } from "../helpers/stock/queue.ts";
 import { startStockWorker } from "../helpers/stock/startStockWorker.ts";
 import { until } from "../helpers/until.ts";
 
-// F1: kill -9 leaves a worker's jobs locked for four hours, a number that no setting changes.
+// A crash leaves jobs locked for four hours, a number that no setting changes.
 
 test("the job of a worker killed with SIGKILL stays locked by it until four hours have passed", async () => {
   const queue = await makeStockQueue();

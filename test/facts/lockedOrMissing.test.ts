@@ -2,8 +2,6 @@ import { expect, test } from "vitest";
 import { openClient } from "../helpers/openClient.ts";
 import { makeStockQueue } from "../helpers/stock/queue.ts";
 
-// F8.
-
 test("skip locked answers the same for a row that another has locked and for one that is not there", async () => {
   const queue = await makeStockQueue();
   await queue.pool.query(

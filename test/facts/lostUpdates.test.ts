@@ -4,7 +4,7 @@ import { one } from "../helpers/one.ts";
 import { openClients } from "../helpers/openClient.ts";
 import { makeStockQueue } from "../helpers/stock/queue.ts";
 
-// F9: at READ COMMITTED, the default, a count that is read and then written loses what was counted between.
+// At READ COMMITTED, the default, a count that is read and then written loses what was counted between.
 
 const CLIENTS = 20;
 const ROUNDS = 10;

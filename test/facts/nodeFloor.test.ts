@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
-// F13: what the installed packages say they need. Read from their files, for not all of them export package.json.
+// What the installed packages say they need. Read from their files, for not all of them export package.json.
 
 const ROOT = join(import.meta.dirname, "../..");
 

@@ -4,8 +4,9 @@ import { openClient } from "../helpers/openClient.ts";
 import { makeStockQueue, type StockQueue } from "../helpers/stock/queue.ts";
 import { startStockWorker } from "../helpers/stock/startStockWorker.ts";
 import { uniqueName } from "../helpers/uniqueName.ts";
+import { until } from "../helpers/until.ts";
 
-// F11: NOTIFY and LISTEN know no rights. Who may connect may send on every channel and read it.
+// NOTIFY and LISTEN know no rights. Who may connect may send on every channel and read it.
 
 /** A login with no rights of its own; gone when the test ends. */
 async function strangerTo(queue: StockQueue): Promise<pg.Client> {
@@ -31,12 +32,13 @@ test("a login without any right ends every worker with one NOTIFY, with exit cod
   const queue = await makeStockQueue();
   const stranger = await strangerTo(queue);
   const workers = await Promise.all([startStockWorker(queue.url), startStockWorker(queue.url)]);
-  // A worker has sent its LISTEN before it tells of it; an answer to a later request says that it is in force.
-  for (const worker of workers) {
-    const jobId = await queue.addJob("quick");
-    await Promise.any(workers.map((each) => each.untilTold("job:success", { jobId })));
-    await worker.untilTold("worker:getJob:empty");
-  }
+  await until("both listen", async () => {
+    const { rows } = await queue.pool.query(
+      "select from pg_stat_activity where datname = $1 and query like 'LISTEN %' and state = 'idle'",
+      [queue.name],
+    );
+    return rows.length === workers.length;
+  });
   await stranger.query(`notify "worker:migrate", '{"breaking":true}'`);
   for (const worker of workers) expect(await worker.ended).toEqual({ code: 57, signal: null });
 });

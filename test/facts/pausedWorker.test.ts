@@ -3,7 +3,7 @@ import { makeStockQueue } from "../helpers/stock/queue.ts";
 import { startStockWorker } from "../helpers/stock/startStockWorker.ts";
 import { until } from "../helpers/until.ts";
 
-// F5: a completion deletes the job by its id alone; whose it is by then is not asked.
+// A completion deletes the job by its id alone; whose it is by then is not asked.
 
 test("a worker that was paused and lost its lock deletes the job that another is running", async () => {
   const queue = await makeStockQueue();

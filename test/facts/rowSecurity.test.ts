@@ -6,7 +6,7 @@ import { startStockWorker } from "../helpers/stock/startStockWorker.ts";
 import { uniqueName } from "../helpers/uniqueName.ts";
 import { until } from "../helpers/until.ts";
 
-// F12: the queue's tables have row security on and no policy: their rows are there for their owner only.
+// The queue's tables have row security on and no policy: their rows are there for their owner only.
 
 /** The queue's address for a login that may do everything to the queue's tables but does not own them. */
 async function grantEverything(queue: StockQueue): Promise<string> {
@@ -63,6 +63,7 @@ test("with a cron line that is new the worker of such a login prints an error, o
   const blind = await startStockWorker(await grantEverything(queue), {
     worker: { crontab: "* * * * * quick" },
   });
+  await blind.untilTold("worker:getJob:error");
   await until("it prints the error", async () =>
     blind.output().includes(`${REFUSAL} "_private_known_crontabs"`),
   );

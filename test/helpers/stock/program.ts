@@ -8,8 +8,12 @@ import type { StockOptions } from "./startStockWorker.ts";
 const options = JSON.parse(process.env.STOCK_OPTIONS ?? "{}") as StockOptions;
 const tell = (name: string, detail: object = {}) => process.send?.({ name, ...detail });
 
-const waiting = new Map<string, () => void>();
-process.on("message", ({ finish }: { finish: string }) => waiting.get(finish)?.());
+const waiting = new Map<string, PromiseWithResolvers<void>>();
+process.on("message", ({ finish, error }: { finish: string; error?: string }) => {
+  const job = waiting.get(finish);
+  if (error) job?.reject(new Error(error));
+  else job?.resolve();
+});
 // Whether this process ends is for the worker to say, not for the line to the parent.
 process.channel?.unref();
 
@@ -25,11 +29,12 @@ const tasks: TaskList = {
     throw new Error("fails by design");
   },
   /** Lasts until the parent says it may end. */
-  hold: (_payload, { job }) =>
-    new Promise((resolve) => {
-      waiting.set(job.id, resolve);
-      tell("holds", { jobId: job.id });
-    }),
+  hold: (_payload, { job }) => {
+    const end = Promise.withResolvers<void>();
+    waiting.set(job.id, end);
+    tell("holds", { jobId: job.id });
+    return end.promise;
+  },
 };
 
 const events = new EventEmitter() as WorkerEvents;

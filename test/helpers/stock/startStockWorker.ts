@@ -10,6 +10,7 @@ export interface StockOptions {
     readonly concurrency?: number;
     readonly crontab?: string;
     readonly completeJobBatchDelay?: number;
+    readonly failJobBatchDelay?: number;
     readonly minResetLockedInterval?: number;
     readonly maxResetLockedInterval?: number;
   };
@@ -40,8 +41,8 @@ export interface StockWorker {
     filter?: { readonly jobId?: string; readonly since?: number },
     deadlineMs?: number,
   ): Promise<StockEvent>;
-  /** Lets the job that `hold` runs end. */
-  finish(jobId: string): void;
+  /** Lets the job that `hold` runs end: well, or with this error. */
+  finish(jobId: string, error?: string): void;
   /** How it ended. Settles when it has. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
   isAlive(): boolean;
@@ -102,7 +103,7 @@ export async function startStockWorker(
     events,
     untilTold,
     // A process that is gone needs no telling.
-    finish: (jobId) => void child.send({ finish: jobId }, () => {}),
+    finish: (jobId, error) => void child.send({ finish: jobId, error }, () => {}),
     ended,
     isAlive,
     output: () => output,
