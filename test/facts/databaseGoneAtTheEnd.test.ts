@@ -23,6 +23,8 @@ test("a task that ends while Postgres refuses connections ends the worker with 1
   const { queue, worker, jobId, lockedBy } = await endAJobWithoutDatabase({});
   expect(await worker.ended).toEqual({ code: 1, signal: null });
   expect(worker.output()).toContain("ECONNREFUSED");
+  // What it prints when it has tried again in vain.
+  expect(worker.output()).not.toContain("Retried");
   expect(await queue.job(jobId)).toMatchObject({ locked_by: lockedBy, attempts: 1 });
 });
 

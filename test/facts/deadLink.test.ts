@@ -49,28 +49,26 @@ async function poolOverADeadLink() {
   return pool;
 }
 
-const ask = (client: pg.PoolClient) =>
-  client.query("select 1").then(
+/** Asks with a client of the pool's and gives it back: to be used again, or to be destroyed when it did not answer. */
+async function ask(pool: pg.Pool, afterwards: "reuse" | "destroy"): Promise<string> {
+  const client = await pool.connect();
+  const answer = await client.query("select 1").then(
     () => "answered",
     (error: Error) => error.message,
   );
+  client.release(afterwards === "destroy" && answer !== "answered");
+  return answer;
+}
 
 test("query_timeout alone does not heal a pool: the dead client is handed out again", async () => {
   const pool = await poolOverADeadLink();
-  for (let round = 0; round < 3; round += 1) {
-    const client = await pool.connect();
-    expect(await ask(client)).toBe("Query read timeout");
-    client.release();
-  }
+  for (let round = 0; round < 3; round += 1)
+    expect(await ask(pool, "reuse")).toBe("Query read timeout");
   expect(pool.totalCount).toBe(1);
 });
 
 test("a pool whose client is destroyed on a timeout is well at the next query", async () => {
   const pool = await poolOverADeadLink();
-  const dead = await pool.connect();
-  expect(await ask(dead)).toBe("Query read timeout");
-  dead.release(true);
-  const fresh = await pool.connect();
-  expect(await ask(fresh)).toBe("answered");
-  fresh.release();
+  expect(await ask(pool, "destroy")).toBe("Query read timeout");
+  expect(await ask(pool, "destroy")).toBe("answered");
 });
