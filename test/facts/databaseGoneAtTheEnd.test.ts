@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { openLink } from "../helpers/stock/link.ts";
+import { openLine } from "../helpers/stock/openLine.ts";
 import { makeStockQueue } from "../helpers/stock/queue.ts";
 import { type StockOptions, startStockWorker } from "../helpers/stock/startStockWorker.ts";
 
@@ -8,15 +8,15 @@ import { type StockOptions, startStockWorker } from "../helpers/stock/startStock
 /** A worker whose job ends at an instant at which connections to the database are refused. */
 async function endAJobWithoutDatabase(options: StockOptions) {
   const queue = await makeStockQueue();
-  const link = await openLink(queue.url);
-  const worker = await startStockWorker(link.url, options);
+  const line = await openLine(queue.url);
+  const worker = await startStockWorker(line.address, options);
   const jobId = await queue.addJob("hold");
   await worker.untilTold("holds", { jobId });
   const lockedBy = (await queue.job(jobId))?.locked_by;
-  await link.refuse();
+  await line.down();
   worker.finish(jobId);
   await worker.untilTold("job:success", { jobId });
-  return { queue, link, worker, jobId, lockedBy };
+  return { queue, line, worker, jobId, lockedBy };
 }
 
 test("a task that ends while Postgres refuses connections ends the worker with 1 and stays locked", async () => {
@@ -29,13 +29,13 @@ test("a task that ends while Postgres refuses connections ends the worker with 1
 });
 
 test("with a handler of unhandled rejections the worker lives on and keeps the lock of what it has finished", async () => {
-  const { queue, link, worker, jobId, lockedBy } = await endAJobWithoutDatabase({
+  const { queue, line, worker, jobId, lockedBy } = await endAJobWithoutDatabase({
     isDeafToRejections: true,
   });
   const { error } = await worker.untilTold("unhandledRejection");
   expect(error).toContain("ECONNREFUSED");
 
-  await link.accept();
+  await line.up();
   const later = await queue.addJob("hold");
   await worker.untilTold("holds", { jobId: later });
   // The pool that holds the lock is alive and at work: unlocking the pools of the dead would not free it.

@@ -1,6 +1,6 @@
 import pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
-import { openLink } from "../helpers/stock/link.ts";
+import { openLine } from "../helpers/stock/openLine.ts";
 import { makeStockQueue } from "../helpers/stock/queue.ts";
 import { startStockWorker } from "../helpers/stock/startStockWorker.ts";
 import { until } from "../helpers/until.ts";
@@ -14,10 +14,10 @@ const POLLS_MISSED = 30;
 
 test("a worker whose links are dead asks for nothing, reports nothing and lives on, until they are destroyed", async () => {
   const queue = await makeStockQueue();
-  const link = await openLink(queue.url);
-  const worker = await startStockWorker(link.url, { tickMs: POLL_MS });
+  const line = await openLine(queue.url);
+  const worker = await startStockWorker(line.address, { tickMs: POLL_MS });
   await worker.untilTold("worker:getJob:empty");
-  link.blackhole();
+  line.blackhole();
   const jobId = await queue.addJob("quick");
   const before = worker.events.length;
   const ticks = () => worker.events.slice(before).filter(({ name }) => name === "tick").length;
@@ -30,22 +30,22 @@ test("a worker whose links are dead asks for nothing, reports nothing and lives 
   expect(worker.isAlive()).toBe(true);
   expect(await queue.job(jobId)).toMatchObject({ attempts: 0, is_available: true });
 
-  link.cut();
+  line.cut();
   await until("the job is done", async () => (await queue.job(jobId)) === null);
 });
 
 /** A pool of one connection, the link of which is dead; a later connection would be well. */
 async function poolOverADeadLink() {
   const queue = await makeStockQueue();
-  const link = await openLink(queue.url);
-  const pool = new pg.Pool({ connectionString: link.url, max: 1, query_timeout: 200 });
+  const line = await openLine(queue.url);
+  const pool = new pg.Pool({ connectionString: line.address, max: 1, query_timeout: 200 });
   pool.on("error", () => {});
   onTestFinished(() => {
-    link.cut();
+    line.cut();
     return pool.end();
   });
   await pool.query("select 1");
-  link.blackhole();
+  line.blackhole();
   return pool;
 }
 
