@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestDatabase } from "../helpers/template.ts";
 import { until } from "../helpers/until.ts";
@@ -28,11 +27,10 @@ export async function openLane(
       ).catch(() => null);
       // It did not find the database; a supervisor waits a little, too.
       if (worker === null) await sleep(200);
-      else if (isClosing) worker.child.kill("SIGKILL");
       else {
         current = worker;
-        if (worker.child.exitCode === null && worker.child.signalCode === null)
-          await once(worker.child, "exit");
+        if (isClosing) await worker.close();
+        await worker.ended;
         current = null;
       }
     }
@@ -44,7 +42,7 @@ export async function openLane(
     worker: () => current,
     async close() {
       isClosing = true;
-      current?.child.kill("SIGKILL");
+      await current?.close();
       await line.close();
       await living;
     },
