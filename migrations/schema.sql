@@ -418,7 +418,7 @@ comment on column bookpost.tracking_events.country_code is 'Where: the carrier''
 comment on column bookpost.tracking_events.reason_code is 'The carrier''s code for what is wrong.';
 comment on column bookpost.tracking_events.is_action_required is 'The carrier waits for the recipient.';
 comment on column bookpost.tracking_events.sort_at is 'The order of scans: the instant, or the local time read as UTC and lifted to the scan before it where the carrier lists it later.';
-comment on column bookpost.tracking_events.sort_rank is 'The carrier''s own order among scans with the same sort_at.';
+comment on column bookpost.tracking_events.sort_rank is 'Its place in the carrier''s own list, oldest first; it orders scans with the same sort_at.';
 comment on column bookpost.tracking_events.first_seen_at is 'When bookpost learnt of it.';
 grant select on bookpost.tracking_events to bookpost_member;
 grant select on bookpost.tracking_events to bookpost_operator;
@@ -2878,8 +2878,10 @@ begin
   select jsonb_object_agg(p.id, p.status) into v_previous
   from bookpost.parcels p join unnest(v_leases) l on l.parcel_id = p.id;
 
-  -- 3. The scans. Seen again, a scan keeps its row; its place may move later, to where the fullest history puts it,
-  -- and a code that we have learnt since gets its stage.
+  -- 3. The scans. Told again, a scan keeps its row, and what it becomes does not depend on which telling came first: its
+  -- place is the latest one, so where the fullest history puts it (see orderEvents in src/carriers), but an instant that is
+  -- known goes before any wall clock; what one telling left out is filled in from another; a code that we have learnt since
+  -- gets its stage.
   insert into bookpost.tracking_events as e
     (parcel_id, identity, occurred_at, local_time, time_zone, is_date_only, raw_time, status, raw_code, is_code_listed,
      description, location, country_code, reason_code, is_action_required, sort_at, sort_rank)
@@ -2893,18 +2895,40 @@ begin
     reason_code text, is_action_required boolean, sort_at timestamptz, sort_rank smallint
   )
   where w.outcome = 'updated'
-  order by w.parcel_id, n.identity, n.sort_at desc, n.sort_rank desc
+  order by w.parcel_id, n.identity, n.occurred_at is not null desc, n.sort_at desc, n.sort_rank desc
   on conflict (parcel_id, identity) do update
-    set sort_at = greatest(e.sort_at, excluded.sort_at),
-      sort_rank = case
-        when excluded.sort_at > e.sort_at then excluded.sort_rank
-        when excluded.sort_at < e.sort_at then e.sort_rank
-        else greatest(e.sort_rank, excluded.sort_rank)
-      end,
+    set (occurred_at, local_time, time_zone, is_date_only, raw_time, sort_at, sort_rank) = (
+        select t.*
+        from (values
+          (e.occurred_at, e.local_time, e.time_zone, e.is_date_only, e.raw_time, e.sort_at, e.sort_rank),
+          (excluded.occurred_at, excluded.local_time, excluded.time_zone, excluded.is_date_only, excluded.raw_time,
+            excluded.sort_at, excluded.sort_rank)
+        ) t (occurred_at, local_time, time_zone, is_date_only, raw_time, sort_at, sort_rank)
+        -- The last three: so that two tellings of one instant end alike, whichever came first.
+        order by t.occurred_at is not null desc, t.sort_at desc, t.sort_rank desc,
+          t.local_time desc nulls last, t.time_zone desc nulls last, t.raw_time desc
+        limit 1
+      ),
       status = case when e.is_code_listed then e.status else excluded.status end,
-      is_code_listed = e.is_code_listed or excluded.is_code_listed
-    where (excluded.sort_at, excluded.sort_rank) > (e.sort_at, e.sort_rank)
-      or (excluded.is_code_listed and not e.is_code_listed);
+      is_code_listed = e.is_code_listed or excluded.is_code_listed,
+      description = coalesce(e.description, excluded.description),
+      location = coalesce(e.location, excluded.location),
+      country_code = coalesce(e.country_code, excluded.country_code),
+      reason_code = coalesce(e.reason_code, excluded.reason_code),
+      is_action_required = e.is_action_required or excluded.is_action_required
+    where (
+        excluded.occurred_at is not null, excluded.sort_at, excluded.sort_rank,
+        coalesce(excluded.local_time, '-infinity'), coalesce(excluded.time_zone, ''), excluded.raw_time
+      ) > (
+        e.occurred_at is not null, e.sort_at, e.sort_rank,
+        coalesce(e.local_time, '-infinity'), coalesce(e.time_zone, ''), e.raw_time
+      )
+      or (excluded.is_code_listed and not e.is_code_listed)
+      or (excluded.is_action_required and not e.is_action_required)
+      or (e.description is null and excluded.description is not null)
+      or (e.location is null and excluded.location is not null)
+      or (e.country_code is null and excluded.country_code is not null)
+      or (e.reason_code is null and excluded.reason_code is not null);
 
   -- 4. The status, and who is told of it.
   with target as (

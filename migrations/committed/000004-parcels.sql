@@ -1,5 +1,5 @@
 --! Previous: sha1:132633ab1fcff89b8a9ab8a116f52dc31b620835
---! Hash: sha1:ee276e046d2af5339ad15ae90d5272ee750d01f9
+--! Hash: sha1:b08d999be1dad6b1c38232d724d2fb0addd93e03
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.
@@ -157,7 +157,7 @@ comment on column bookpost.tracking_events.status is 'The stage this scan tells 
 comment on column bookpost.tracking_events.is_code_listed is 'False: the carrier used a code we do not know; it changed nothing and is listed for a person.';
 comment on column bookpost.tracking_events.sort_at is
   'The order of scans: the instant, or the local time read as UTC and lifted to the scan before it where the carrier lists it later.';
-comment on column bookpost.tracking_events.sort_rank is 'The carrier''s own order among scans with the same sort_at.';
+comment on column bookpost.tracking_events.sort_rank is 'Its place in the carrier''s own list, oldest first; it orders scans with the same sort_at.';
 
 -- "The last scans of this parcel", and the fold that gives the status.
 create index tracking_events_parcel_id_sort_idx on bookpost.tracking_events (parcel_id, sort_at desc, sort_rank desc, identity desc);

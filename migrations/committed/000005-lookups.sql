@@ -1,5 +1,5 @@
---! Previous: sha1:ee276e046d2af5339ad15ae90d5272ee750d01f9
---! Hash: sha1:4e6c590a81e67616184d200cd425ffe6159c66cb
+--! Previous: sha1:b08d999be1dad6b1c38232d724d2fb0addd93e03
+--! Hash: sha1:d269fbf7ec4766b73fba3a9bb5f46983bc4be7a2
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

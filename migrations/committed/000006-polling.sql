@@ -1,5 +1,5 @@
---! Previous: sha1:4e6c590a81e67616184d200cd425ffe6159c66cb
---! Hash: sha1:1156de43515bdfd2ec7d8fe7a919841d8828cc06
+--! Previous: sha1:d269fbf7ec4766b73fba3a9bb5f46983bc4be7a2
+--! Hash: sha1:2e64816d252a2fdbb754e2686b5b43016ff1a59f
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

@@ -1,5 +1,5 @@
---! Previous: sha1:1156de43515bdfd2ec7d8fe7a919841d8828cc06
---! Hash: sha1:bfb25a4c3fc7dfc5134546a0f9aeab1d761987ad
+--! Previous: sha1:2e64816d252a2fdbb754e2686b5b43016ff1a59f
+--! Hash: sha1:dd67daace6b1a01c25ed3b2f03982ee7436dd3f4
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:bfb25a4c3fc7dfc5134546a0f9aeab1d761987ad
---! Hash: sha1:fd78b2d9f8e91b38b67596397e27b9f2d030959d
+--! Previous: sha1:dd67daace6b1a01c25ed3b2f03982ee7436dd3f4
+--! Hash: sha1:f216578924fa4b81ccc8b617ee0d28cd9e723ee8
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

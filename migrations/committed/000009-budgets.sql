@@ -1,5 +1,5 @@
---! Previous: sha1:fd78b2d9f8e91b38b67596397e27b9f2d030959d
---! Hash: sha1:f1235ae30182abd8ba9b42b4190cd74eb3b3224d
+--! Previous: sha1:f216578924fa4b81ccc8b617ee0d28cd9e723ee8
+--! Hash: sha1:96dcce9d89ca79afffb9c95d4973172d80932092
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

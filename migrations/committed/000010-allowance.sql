@@ -1,5 +1,5 @@
---! Previous: sha1:f1235ae30182abd8ba9b42b4190cd74eb3b3224d
---! Hash: sha1:f000f9c93fa680b1324c037fd735ca6ba9f814f2
+--! Previous: sha1:96dcce9d89ca79afffb9c95d4973172d80932092
+--! Hash: sha1:2a5a4a1202d956b5aac6fe17f621e2bf224be7f3
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

@@ -1,5 +1,5 @@
---! Previous: sha1:f000f9c93fa680b1324c037fd735ca6ba9f814f2
---! Hash: sha1:9d3d7e367331911e5665be016136b2903d8b2f5b
+--! Previous: sha1:2a5a4a1202d956b5aac6fe17f621e2bf224be7f3
+--! Hash: sha1:3e29599bae81839026a6f53f55f10b4659b70126
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

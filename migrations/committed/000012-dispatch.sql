@@ -1,5 +1,5 @@
---! Previous: sha1:9d3d7e367331911e5665be016136b2903d8b2f5b
---! Hash: sha1:e7910829a0971ba54b5a684f485b0718daf1c2db
+--! Previous: sha1:3e29599bae81839026a6f53f55f10b4659b70126
+--! Hash: sha1:cd1940d527347cb63f99c0b3190e09d06a404e18
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

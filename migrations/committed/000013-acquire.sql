@@ -1,5 +1,5 @@
---! Previous: sha1:e7910829a0971ba54b5a684f485b0718daf1c2db
---! Hash: sha1:4bf1f4a7d7ed22417a404ceb0015c7033eb646be
+--! Previous: sha1:cd1940d527347cb63f99c0b3190e09d06a404e18
+--! Hash: sha1:af2fcec41d14c98e048160506a48ee66dcf4caff
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

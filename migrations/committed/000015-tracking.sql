@@ -1,5 +1,5 @@
---! Previous: sha1:b65e33ae670867f46c5275f4b9a4a72c8e43ab9a
---! Hash: sha1:d1693ba67d1035fcb9cb0aeb44546d6eda2041e4
+--! Previous: sha1:d4ce4cdc8f861b85d3a284a86a861aac34cb8991
+--! Hash: sha1:7d09a2f86fd7a475c96e26d9d58c4968070c18ce
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:d1693ba67d1035fcb9cb0aeb44546d6eda2041e4
---! Hash: sha1:65d01e7c525dae1277cf71c7f1d0963eedca2811
+--! Previous: sha1:7d09a2f86fd7a475c96e26d9d58c4968070c18ce
+--! Hash: sha1:3d5cc04509a0c219fe2a9a5859e1a2813e3e2834
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
