@@ -1,5 +1,5 @@
---! Previous: sha1:b08d999be1dad6b1c38232d724d2fb0addd93e03
---! Hash: sha1:d269fbf7ec4766b73fba3a9bb5f46983bc4be7a2
+--! Previous: sha1:e4dfeee386607c7fe0aa641457276e2f3fe36493
+--! Hash: sha1:6ab537663e643010ced763a836c4f6da1c6928be
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

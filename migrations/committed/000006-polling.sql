@@ -1,5 +1,5 @@
---! Previous: sha1:d269fbf7ec4766b73fba3a9bb5f46983bc4be7a2
---! Hash: sha1:2e64816d252a2fdbb754e2686b5b43016ff1a59f
+--! Previous: sha1:6ab537663e643010ced763a836c4f6da1c6928be
+--! Hash: sha1:65ef249c1ed5a32863430471c701a045d92680cd
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

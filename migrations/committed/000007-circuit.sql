@@ -1,5 +1,5 @@
---! Previous: sha1:2e64816d252a2fdbb754e2686b5b43016ff1a59f
---! Hash: sha1:dd67daace6b1a01c25ed3b2f03982ee7436dd3f4
+--! Previous: sha1:65ef249c1ed5a32863430471c701a045d92680cd
+--! Hash: sha1:fb689ade305e26a9ff41aa6e17e7da9aed17485a
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:dd67daace6b1a01c25ed3b2f03982ee7436dd3f4
---! Hash: sha1:f216578924fa4b81ccc8b617ee0d28cd9e723ee8
+--! Previous: sha1:fb689ade305e26a9ff41aa6e17e7da9aed17485a
+--! Hash: sha1:cacaf0981cd83839a5b00a4da8d6e101ace79565
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

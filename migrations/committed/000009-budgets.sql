@@ -1,5 +1,5 @@
---! Previous: sha1:f216578924fa4b81ccc8b617ee0d28cd9e723ee8
---! Hash: sha1:96dcce9d89ca79afffb9c95d4973172d80932092
+--! Previous: sha1:cacaf0981cd83839a5b00a4da8d6e101ace79565
+--! Hash: sha1:5379b52edf95e864b4a458652cd03ac4a8c15e70
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

@@ -1,5 +1,5 @@
---! Previous: sha1:96dcce9d89ca79afffb9c95d4973172d80932092
---! Hash: sha1:2a5a4a1202d956b5aac6fe17f621e2bf224be7f3
+--! Previous: sha1:5379b52edf95e864b4a458652cd03ac4a8c15e70
+--! Hash: sha1:9b084a125b69f9e5d579660a9e66cfc7b3830364
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

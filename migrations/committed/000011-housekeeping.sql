@@ -1,5 +1,5 @@
---! Previous: sha1:2a5a4a1202d956b5aac6fe17f621e2bf224be7f3
---! Hash: sha1:3e29599bae81839026a6f53f55f10b4659b70126
+--! Previous: sha1:9b084a125b69f9e5d579660a9e66cfc7b3830364
+--! Hash: sha1:1ded581a7d30d1302e6da226644d40f1dfc6db51
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

@@ -1,5 +1,5 @@
---! Previous: sha1:3e29599bae81839026a6f53f55f10b4659b70126
---! Hash: sha1:cd1940d527347cb63f99c0b3190e09d06a404e18
+--! Previous: sha1:1ded581a7d30d1302e6da226644d40f1dfc6db51
+--! Hash: sha1:5de0eb7eea6ebaf0b3c460703ebdb05cea612035
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

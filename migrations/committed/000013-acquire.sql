@@ -1,5 +1,5 @@
---! Previous: sha1:cd1940d527347cb63f99c0b3190e09d06a404e18
---! Hash: sha1:af2fcec41d14c98e048160506a48ee66dcf4caff
+--! Previous: sha1:5de0eb7eea6ebaf0b3c460703ebdb05cea612035
+--! Hash: sha1:d36676f38352adcab25f72d26c3d45517e17b545
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:af2fcec41d14c98e048160506a48ee66dcf4caff
---! Hash: sha1:d4ce4cdc8f861b85d3a284a86a861aac34cb8991
+--! Previous: sha1:d36676f38352adcab25f72d26c3d45517e17b545
+--! Hash: sha1:3411bf35fc779c94eb95b539a86f4e24736fb17a
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -8,31 +8,46 @@
 create function bookpost_private.fold_status(parcel_id uuid, is_return boolean, told_status text, present_status text)
 returns table (
   status text, reason_code text, is_action_required boolean,
-  delivered_at timestamptz, delivered_local_time timestamp, delivered_time_zone text
+  delivered_at timestamptz, delivered_local_time timestamp, delivered_time_zone text, is_set_aside boolean
 )
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-  with newest as (
-    select e.status, e.reason_code, e.is_action_required
+  with scans as not materialized (
+    select e.*, bookpost_private.is_of_earlier_life(e.occurred_at, e.local_time, e.is_date_only, p.sent_on, p.created_at) as is_earlier
     from bookpost.tracking_events e
-    where e.parcel_id = fold_status.parcel_id and e.status <> 'unknown'
+    join bookpost.parcels p on p.id = e.parcel_id
+    where e.parcel_id = fold_status.parcel_id
+  ),
+  newest as (
+    select e.status, e.reason_code, e.is_action_required
+    from scans e
+    where e.status <> 'unknown' and not e.is_earlier
     order by e.sort_at desc, e.sort_rank desc, e.identity desc
     limit 1
+  ),
+  earlier as (
+    select exists (select from scans e where e.is_earlier) as is_told,
+      not exists (select from scans e where not e.is_earlier) as is_all
   ),
   stage as (
     select coalesce(
       (select n.status from newest n),
-      nullif(told_status, 'unknown'),
+      case
+        when r.is_told and r.is_all then 'pending'
+        -- The carrier's own word for where it is may be the earlier parcel's as well.
+        when not r.is_told then nullif(told_status, 'unknown')
+      end,
       -- What carries no stage overwrites nothing.
       nullif(present_status, 'pending'),
       'unknown'
-    ) as status
+    ) as status, r.is_told and r.is_all as is_set_aside
+    from earlier r
   ),
   delivery as (
     select e.occurred_at, e.local_time, e.time_zone
-    from bookpost.tracking_events e, stage s
-    where e.parcel_id = fold_status.parcel_id and e.status = 'delivered' and s.status = 'delivered'
+    from scans e, stage s
+    where e.status = 'delivered' and s.status = 'delivered' and not e.is_earlier
     order by e.sort_at desc, e.sort_rank desc, e.identity desc
     limit 1
   )
@@ -45,12 +60,13 @@ begin atomic
     end,
     (select n.reason_code from newest n),
     coalesce((select n.is_action_required from newest n), false),
-    d.occurred_at, d.local_time, d.time_zone
+    d.occurred_at, d.local_time, d.time_zone,
+    s.is_set_aside
   from stage s left join delivery d on true;
 end;
 
 comment on function bookpost_private.fold_status(uuid, boolean, text, text) is
-  'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. A return that is delivered is return_to_sender with a delivery time. One row always.';
+  'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. Scans of an earlier life of the number count for nothing; is_set_aside: there are no others, and the status is pending. A return that is delivered is return_to_sender with a delivery time. One row always.';
 
 create type bookpost_private.lookup_report as (
   -- What the worker sends.
@@ -117,6 +133,37 @@ end;
 
 comment on function bookpost_private.notify_owners(uuid[]) is
   'Writes the notifications of the present status of some parcels, one per owner and book. Does not commit.';
+
+-- Brings a parcel's row in line with its scans after a person changed what counts. The caller holds the lock on its row in checks.
+create function bookpost_private.refold_parcel(parcel_id uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_is_new boolean;
+begin
+  update bookpost.parcels p set
+    status = f.status,
+    status_version = p.status_version + (p.status <> f.status)::integer,
+    status_changed_at = case when p.status <> f.status then clock_timestamp() else p.status_changed_at end,
+    reason_code = f.reason_code,
+    is_action_required = f.is_action_required,
+    delivered_at = f.delivered_at,
+    delivered_local_time = f.delivered_local_time,
+    delivered_time_zone = f.delivered_time_zone
+  from bookpost.parcels o
+  cross join lateral bookpost_private.fold_status(o.id, o.is_return, null, o.status) f
+  where p.id = refold_parcel.parcel_id and o.id = p.id
+  returning p.status <> o.status into v_is_new;
+  if v_is_new then
+    perform bookpost_private.notify_owners(array[refold_parcel.parcel_id]);
+  end if;
+  perform bookpost_private.close_finished_parcels(array[refold_parcel.parcel_id]);
+end;
+$$;
+
+comment on function bookpost_private.refold_parcel(uuid) is
+  'Sets a parcel''s status by its scans, tells its owners of a change, and closes it where it has run its course. Does not commit.';
 
 create function bookpost_private.record_lookups(reports jsonb, worker_id text)
 returns table (lookup_id uuid, parcel_id uuid, outcome text, status text, previous_status text)
@@ -258,7 +305,8 @@ begin
     from unnest(v_work) w
     join bookpost.parcels p on p.id = w.parcel_id
     cross join lateral bookpost_private.fold_status(w.parcel_id, p.is_return or coalesce(w.is_return, false), w.status, p.status) f
-    where w.outcome = 'updated'
+    -- What is told of an earlier parcel with this number says nothing of this one, who signed and where it was due included.
+    where w.outcome = 'updated' and not f.is_set_aside
   ),
   changed as (
     update bookpost.parcels p set

@@ -202,6 +202,8 @@ const NEEDS: Readonly<Record<string, string>> = {
   not_found: "unknown to their carrier for 30 days",
   malformed: "answered with what makes no sense",
   rejected: "refused by their carrier",
+  earlier_life:
+    "with scans of an earlier parcel only (sent more than two weeks before they were tracked? npx bookpost track … --sent-on)",
 };
 
 function checkNeedsPerson({ needsPerson }: Health): Finding[] {
