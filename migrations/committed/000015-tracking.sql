@@ -1,5 +1,5 @@
---! Previous: sha1:3411bf35fc779c94eb95b539a86f4e24736fb17a
---! Hash: sha1:e6918e582ff597cde912c2c1e7fd0088aa6ab0ce
+--! Previous: sha1:ad19fcc50a91d819f5b7f034f54d1396f6e5bd26
+--! Hash: sha1:a553a2d13d8e1ab4b2ed1a8eb97ac1f71293e1f3
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:e6918e582ff597cde912c2c1e7fd0088aa6ab0ce
---! Hash: sha1:2d39bca6d4bfbc8022b1056c5cf2bbddb609c723
+--! Previous: sha1:a553a2d13d8e1ab4b2ed1a8eb97ac1f71293e1f3
+--! Hash: sha1:fab939b3a3c409d39e0a8226ecbe4dc7884d2eea
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
