@@ -1,5 +1,5 @@
 --! Previous: sha1:a553a2d13d8e1ab4b2ed1a8eb97ac1f71293e1f3
---! Hash: sha1:fab939b3a3c409d39e0a8226ecbe4dc7884d2eea
+--! Hash: sha1:c40c61cd0d9cbb6ffd80b23e2fd2d68ff6bfb979
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -113,11 +113,19 @@ cross join lateral (
 ) e
 where p.closed_at is null and p.status = 'pending' and e.scans > 0
 union all
+-- 24 hours: no zone's clock is further ahead of UTC than 14. Such a scan counts as the newest until its time has come.
+select 'future_scan', c.api_code, p.id, p.carrier_code || ' ' || p.tracking_number,
+  'a scan (' || e.raw_code || ') has the time ' || e.raw_time, e.first_seen_at
+from bookpost.tracking_events e
+join bookpost.parcels p on p.id = e.parcel_id and p.closed_at is null
+join bookpost_private.checks c on c.parcel_id = p.id
+where e.sort_at > now() + interval '24 hours'
+union all
 select 'parked', b.api_code, null, b.api_code, b.parked_reason, b.parked_at
 from bookpost_private.budgets b where b.parked_at is not null;
 
 comment on view bookpost_ops.needs_person is
-  'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, numbers whose scans are all of an earlier parcel (the new one is not scanned yet, or it was sent earlier than we think: then track it again with sent_on), answers that make no sense, requests that were refused, APIs that refused our credentials.';
+  'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, numbers whose scans are all of an earlier parcel (the new one is not scanned yet, or it was sent earlier than we think: then track it again with sent_on), scans from the future, answers that make no sense, requests that were refused, APIs that refused our credentials.';
 
 create view bookpost_ops.circuits with (security_invoker = true) as
 select
