@@ -1,12 +1,16 @@
+import type pg from "pg";
 import { expect, test } from "vitest";
 import { rolledBack } from "../../helpers/database.ts";
 import { type Edit, sabotage } from "../../helpers/sabotage.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
+import { changedWhileAsked, toldOfEarlierLife } from "./domainScenarios.ts";
 import { historyProperties, holds } from "./histories.ts";
 
 // The properties prove something only if they go red where the SQL is wrong. Here it is made wrong.
 
 const RECORD = "bookpost_private.record_lookups";
+const FOLD = "bookpost_private.fold_status";
+const EARLIER = "bookpost_private.is_of_earlier_life";
 const TELLS_ALL =
   "an answer that tells all decides, whatever shorter ones came before and after it";
 const SPLIT = "scans with instants, however split, repeated and shuffled, end as if told at once";
@@ -21,6 +25,9 @@ interface HistorySaboteur {
 }
 
 const PLACED_BY = "order by t.occurred_at is not null desc, t.sort_at desc, t.sort_rank desc,";
+
+/** As Postgres prints it. */
+const COUNTS = "(e.status <> 'unknown'::text) AND (NOT e.is_earlier)";
 
 const saboteurs: readonly HistorySaboteur[] = [
   {
@@ -93,9 +100,73 @@ const saboteurs: readonly HistorySaboteur[] = [
       from: "cross join lateral bookpost_private.fold_status(w.parcel_id, p.is_return or coalesce(w.is_return, false), w.status, p.status) f",
       to: `cross join lateral (
       select coalesce(w.events -> -1 ->> 'status', p.status) as status, null::text as reason_code, false as is_action_required,
-        null::timestamptz as delivered_at, null::timestamp as delivered_local_time, null::text as delivered_time_zone
+        null::timestamptz as delivered_at, null::timestamp as delivered_local_time, null::text as delivered_time_zone, false as is_set_aside
     ) f`,
     },
+  },
+  {
+    name: "delivered is for ever",
+    caughtBy: DELIVERED,
+    edit: {
+      function: FOLD,
+      from: COUNTS,
+      to: `${COUNTS} AND (e.status = 'delivered' OR NOT EXISTS (SELECT FROM scans x WHERE x.status = 'delivered'))`,
+    },
+  },
+];
+
+interface DomainSaboteur {
+  readonly name: string;
+  readonly edit: Edit;
+  readonly scenario: (client: pg.ClientBase) => Promise<void>;
+}
+
+const SOMEBODY_WAITS =
+  "and exists (select from bookpost.parcel_books pb where pb.parcel_id = l.parcel_id and pb.stopped_at is null)";
+
+const domainSaboteurs: readonly DomainSaboteur[] = [
+  ...(["delete", "correct"] as const).map((how) => ({
+    name: `an answer lands though nobody waits for its parcel (${how})`,
+    edit: { function: RECORD, from: SOMEBODY_WAITS, to: "" },
+    scenario: (client: pg.ClientBase) => changedWhileAsked(client, how),
+  })),
+  {
+    name: "a parcel is closed and its lookup keeps its lease",
+    edit: {
+      function: "bookpost_private.close_parcel",
+      from: "where l.parcel_id = close_parcel.parcel_id\n  returning",
+      to: "where l.parcel_id = close_parcel.parcel_id and false\n  returning",
+    },
+    scenario: (client) => changedWhileAsked(client, "cancel"),
+  },
+  {
+    name: "a scan of any age counts",
+    edit: { function: EARLIER, from: "'336:00:00'", to: "'10 years'" },
+    scenario: toldOfEarlierLife,
+  },
+  {
+    name: "what was said of when it was sent is not read",
+    edit: { function: EARLIER, from: "(sent_on)::timestamp", to: "(null::date)::timestamp" },
+    scenario: toldOfEarlierLife,
+  },
+  {
+    name: "the fold counts scans of an earlier life",
+    edit: { function: FOLD, from: COUNTS, to: "(e.status <> 'unknown'::text)" },
+    scenario: toldOfEarlierLife,
+  },
+  {
+    name: "the carrier's own word is believed beside scans of an earlier life",
+    edit: { function: FOLD, from: "WHEN (NOT r.is_told) THEN", to: "WHEN true THEN" },
+    scenario: toldOfEarlierLife,
+  },
+  {
+    name: "who signed for the earlier parcel signs for this one",
+    edit: {
+      function: RECORD,
+      from: "where w.outcome = 'updated' and not f.is_set_aside",
+      to: "where w.outcome = 'updated'",
+    },
+    scenario: toldOfEarlierLife,
   },
 ];
 
@@ -121,3 +192,20 @@ test.each(saboteurs)(
   },
   60_000,
 );
+
+/** Why a scenario fails: an answer that is wrong, not SQL that fails; null where it passes. */
+async function failureOf(work: Promise<void>): Promise<unknown> {
+  return work.then(
+    () => null,
+    (error: Error) => error.name,
+  );
+}
+
+test.each(domainSaboteurs)("caught by a scenario: $name", async ({ edit, scenario }) => {
+  const client = await rolledBack(db);
+  await client.query("savepoint before");
+  expect(await failureOf(scenario(client)), "with nothing wrong").toBeNull();
+  await client.query("rollback to savepoint before");
+  await sabotage(client, [edit]);
+  expect(await failureOf(scenario(client))).toBe("AssertionError");
+});
