@@ -1,5 +1,5 @@
---! Previous: sha1:c788e44881443e3b6c4bc6529af92ab0e3a54126
---! Hash: sha1:895afa419616ca3ca1359bc7da1b639c8e7613b8
+--! Previous: sha1:f5e4852491df35bf6a2c96e633fe04bfb48e66ce
+--! Hash: sha1:70e173ff0c964e6761eb7c028139f6fa57d09ec7
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

@@ -1,5 +1,5 @@
---! Previous: sha1:895afa419616ca3ca1359bc7da1b639c8e7613b8
---! Hash: sha1:83846d34d7847c58482d08f2f6fc61f99fa6406c
+--! Previous: sha1:70e173ff0c964e6761eb7c028139f6fa57d09ec7
+--! Hash: sha1:a1863abfd1d9b8150e650ebb72814af2191bbf1b
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

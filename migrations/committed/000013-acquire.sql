@@ -1,5 +1,5 @@
---! Previous: sha1:83846d34d7847c58482d08f2f6fc61f99fa6406c
---! Hash: sha1:2d9c0ea6e2f33235d3266d93bba942bd9c7a805a
+--! Previous: sha1:a1863abfd1d9b8150e650ebb72814af2191bbf1b
+--! Hash: sha1:bbe1d3851c2da9ff8f34e0848d7b4cbed838db6c
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

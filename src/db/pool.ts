@@ -93,25 +93,32 @@ export function createPool(
   // While a client is checked out its errors come here; the query that runs rejects as well.
   pool.on("connect", (client) => client.on("error", onError));
   endDoubtfulClients(pool);
-  if (purpose === "queue") persistEndings(pool);
+  if (purpose === "queue") persistWhatIsDoneOnce(pool);
   return pool;
 }
 
-/** graphile-worker's names for the statements that end a job or give it back. Done twice, they do nothing the second time. */
-const ENDING = /^(complete|fail|return)_job/;
+/**
+ * graphile-worker's names for the statements that end a job or give it back, and the texts of those that read its tasks'
+ * numbers. Done twice, they do nothing the second time.
+ */
+const DONE_ONCE = /^(complete|fail|return)_job|_private_tasks as tasks/;
 
 /**
- * graphile-worker writes the end of a job once: where the connection is lost
- * that moment, or none is to be had, it stops the whole pool. So what has failed
- * in a way that passes is done again, on another connection.
+ * graphile-worker does two things only once. The end of a job: where the
+ * connection is lost that moment, or none is to be had, it stops the whole pool.
+ * And the reading of its tasks' numbers, at the first fetch: it keeps the error,
+ * and every later fetch fails with it (seen: a worker that lived and took no
+ * job). So where these fail in a way that passes they are done again, on another
+ * connection.
  */
-function persistEndings(pool: pg.Pool): void {
+function persistWhatIsDoneOnce(pool: pg.Pool): void {
   pool.on("connect", (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
     client.query = ((...args: unknown[]) => {
       const result = query(...args);
-      const { name = "" } = (args[0] ?? {}) as { name?: string };
-      if (!(result instanceof Promise && ENDING.test(name))) return result;
+      const { name, text = "" } = (args[0] ?? {}) as { name?: string; text?: string };
+      const isDoneOnce = DONE_ONCE.test(name ?? text) || DONE_ONCE.test(String(args[0]));
+      if (!(result instanceof Promise && isDoneOnce)) return result;
       return result.catch((error) => {
         if (!isPassingTrouble(error)) throw error;
         return persist(() => pool.query(args[0] as pg.QueryConfig));

@@ -124,7 +124,11 @@ function open(options: {
     workerId,
     apiFingerprints: Object.fromEntries(configured.map((c) => [c.code, fingerprint(c)])),
     clock,
-    holdings: { jobIds: jobs.ids, lookupIds: () => runtime.tracker.lookupIds() },
+    holdings: {
+      jobIds: jobs.ids,
+      isAtWork: jobs.isAtWork,
+      lookupIds: () => runtime.tracker.lookupIds(),
+    },
     onError,
     onLost(error) {
       onError("this worker ends", error);
