@@ -27,6 +27,8 @@ export interface LogEntry {
   readonly status: number | null;
   /** Bytes that went to the socket, headers included. */
   readonly bytesSent: number;
+  /** On the same clock as `monotonic`: when it had been answered, or its caller hung up; null while it is under way. */
+  readonly endedAt: number | null;
 }
 
 /** What is known of a request only after it was written down. */
@@ -53,6 +55,7 @@ export function createRequestLog(file: string | undefined) {
       const concurrent = (busy.get(api) ?? 0) + 1;
       busy.set(api, concurrent);
       let bytesAtEnd: number | null = null;
+      let endedAt: number | null = null;
       const verdict: Verdict = { over: null, fault: null, retryAfter: null };
       const entry = {
         at: Date.now(),
@@ -67,10 +70,14 @@ export function createRequestLog(file: string | undefined) {
         get bytesSent() {
           return bytesAtEnd ?? countBytes();
         },
+        get endedAt() {
+          return endedAt;
+        },
       };
       entries.push(entry);
       response.once("close", () => {
         bytesAtEnd = countBytes();
+        endedAt = performance.now();
         busy.set(api, (busy.get(api) ?? 1) - 1);
         if (file !== undefined) appendFileSync(file, `${JSON.stringify(entry)}\n`);
       });

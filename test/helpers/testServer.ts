@@ -39,18 +39,7 @@ async function startOwnServer(): Promise<TestServer> {
 }
 
 async function useServer(adminUrl: string): Promise<TestServer> {
-  const admin = new pg.Client(adminUrl);
-  await admin.connect();
-  await admin.query(
-    await readFile(join(import.meta.dirname, "../../migrations/roles.sql"), "utf8"),
-  );
-  await admin.query(`
-    do $$ begin create role bookpost; exception when duplicate_object then null; end $$;
-    alter role bookpost login password 'test';
-    alter role bookpost_authenticator login password 'test';
-    grant bookpost_worker to bookpost;
-  `);
-  await admin.end();
+  await makeLogins(adminUrl, { bookpost: "test", bookpost_authenticator: "test" });
   const login = (name: string) => {
     const url = new URL(adminUrl);
     url.username = name;
@@ -64,4 +53,23 @@ async function useServer(adminUrl: string): Promise<TestServer> {
     apiUrl: login("bookpost_authenticator"),
     async stop() {},
   };
+}
+
+/** Makes bookpost's logins on a Postgres of any version, whose grants may know no `with inherit`; there already, they get these passwords. */
+export async function makeLogins(
+  adminUrl: string,
+  passwords: Readonly<Record<"bookpost" | "bookpost_authenticator", string>>,
+): Promise<void> {
+  const admin = new pg.Client(adminUrl);
+  await admin.connect();
+  await admin.query(
+    await readFile(join(import.meta.dirname, "../../migrations/roles.sql"), "utf8"),
+  );
+  await admin.query(`
+    do $$ begin create role bookpost; exception when duplicate_object then null; end $$;
+    alter role bookpost login password '${passwords.bookpost}';
+    alter role bookpost_authenticator login password '${passwords.bookpost_authenticator}';
+    grant bookpost_worker to bookpost;
+  `);
+  await admin.end();
 }

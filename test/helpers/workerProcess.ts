@@ -1,20 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
+import { type Proc, startProc } from "../harness/procs.ts";
 import type { TestDatabase } from "./database.ts";
-import { until } from "./until.ts";
 
-const ROOT = join(import.meta.dirname, "../..");
-
-/** A real worker: the stock command with our config, in a process of its own. */
-export interface WorkerProcess {
-  readonly child: ChildProcess;
-  /** Everything it has printed. */
-  output(): string;
-  /** Asks it to stop and waits until it has. */
-  stop(): Promise<void>;
-}
+/** A real worker in a process of its own. */
+export type WorkerProcess = Proc;
 
 /** The environment that points every carrier's API at a sandbox. */
 export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
@@ -28,53 +18,53 @@ export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
   return environment;
 }
 
+/** The commands that run a worker: graphile-worker's own with our config, and ours. */
+const COMMANDS = {
+  stock: ["node_modules/graphile-worker/dist/cli.js"],
+  start: ["src/bin/start.js", "--only", "worker"],
+} as const;
+
+export interface WorkerOptions {
+  /** How far its wall clock is ahead of ours; negative: behind. */
+  readonly clockShiftMs?: number;
+  /** Left out: the stock command. */
+  readonly command?: keyof typeof COMMANDS;
+  /** For Node itself, such as --max-old-space-size=64. */
+  readonly nodeOptions?: readonly string[];
+}
+
 /**
- * Starts `graphile-worker` and waits until the database sees it alive.
- * @param options.clockShiftMs how far its wall clock is ahead of ours; negative: behind
+ * Starts a worker and waits until the database sees it alive.
+ * @param db `url` is where the worker connects, perhaps through a faulty line; `pool` is how we look
  */
 export async function startWorkerProcess(
   db: Pick<TestDatabase, "url" | "pool">,
-  environment: Record<string, string>,
-  options: { readonly clockShiftMs?: number } = {},
+  environment: Readonly<Record<string, string>>,
+  { clockShiftMs = 0, command = "stock", nodeOptions = [] }: WorkerOptions = {},
 ): Promise<WorkerProcess> {
-  const { clockShiftMs = 0 } = options;
   const preload =
     clockShiftMs === 0 ? [] : ["--import", join(import.meta.dirname, "shiftClock.ts")];
-  const cli = join(ROOT, "node_modules/graphile-worker/dist/cli.js");
-  const child = spawn(process.execPath, [...preload, cli], {
-    cwd: ROOT,
-    env: {
-      PATH: process.env.PATH,
+  const proc = await startProc(COMMANDS[command], {
+    environment: {
       GRAPHILE_ENV: "test",
       NODE_ENV: "test",
       DATABASE_URL: db.url,
       CLOCK_SHIFT_MS: String(clockShiftMs),
       ...environment,
     },
-    stdio: ["ignore", "pipe", "pipe"],
+    nodeOptions: [...nodeOptions, ...preload],
   });
-  let output = "";
-  const keep = (chunk: Buffer) => {
-    output += chunk.toString();
-  };
-  child.stdout.on("data", keep);
-  child.stderr.on("data", keep);
-  const exited = once(child, "exit");
-  await until(`the worker is alive\n${output}`, async () => {
-    if (child.exitCode !== null)
-      throw new Error(`the worker ended with ${child.exitCode}:\n${output}`);
-    const { rows } = await db.pool.query(
-      "select from bookpost_private.workers where process_id = $1",
-      [child.pid],
-    );
-    return rows.length > 0;
-  });
-  return {
-    child,
-    output: () => output,
-    async stop() {
-      child.kill("SIGTERM");
-      await exited;
-    },
-  };
+  try {
+    await proc.untilReady("the worker is alive", async () => {
+      const { rowCount } = await db.pool.query(
+        "select from bookpost_private.workers where process_id = $1",
+        [proc.pid],
+      );
+      return rowCount;
+    });
+  } catch (error) {
+    await proc.close();
+    throw error;
+  }
+  return proc;
 }
