@@ -1,5 +1,5 @@
 --! Previous: sha1:c788e44881443e3b6c4bc6529af92ab0e3a54126
---! Hash: sha1:895afa419616ca3ca1359bc7da1b639c8e7613b8
+--! Hash: sha1:08c1ebda285c05db164eb6416ff10d0556e24158
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.
@@ -407,8 +407,9 @@ begin
   perform bookpost_private.repair_timetable();
   if v_count > 0 then
     perform bookpost_private.wake_dispatch();
-  -- The crontab's minute has passed without a dispatch, or the clock was set back. One job, however many sweepers.
-  elsif not exists (
+  -- The crontab's minute has passed without a dispatch, or the clock was set back. One job, however many sweepers; none
+  -- where dispatch itself is the caller.
+  elsif not is_thorough and not exists (
       select from bookpost_private.dispatch_clock d
       where d.dispatched_at between v_now - interval '65 seconds' and v_now + interval '5 seconds'
     )

@@ -1,5 +1,5 @@
---! Previous: sha1:895afa419616ca3ca1359bc7da1b639c8e7613b8
---! Hash: sha1:83846d34d7847c58482d08f2f6fc61f99fa6406c
+--! Previous: sha1:08c1ebda285c05db164eb6416ff10d0556e24158
+--! Hash: sha1:6c3fa43726413c0acbff4181d0d3a844ccc8d523
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:83846d34d7847c58482d08f2f6fc61f99fa6406c
---! Hash: sha1:2d9c0ea6e2f33235d3266d93bba942bd9c7a805a
+--! Previous: sha1:6c3fa43726413c0acbff4181d0d3a844ccc8d523
+--! Hash: sha1:a339c5787d7cd26ee41d5e8a44f17a337b790f8f
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

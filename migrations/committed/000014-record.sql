@@ -1,5 +1,5 @@
---! Previous: sha1:2d9c0ea6e2f33235d3266d93bba942bd9c7a805a
---! Hash: sha1:f33804790f946dcba0a79655d3c6c491e37a481b
+--! Previous: sha1:a339c5787d7cd26ee41d5e8a44f17a337b790f8f
+--! Hash: sha1:f5ad687adf3d9c74669d33c2c5897118eb524a7c
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:f33804790f946dcba0a79655d3c6c491e37a481b
---! Hash: sha1:f5fc63e656ac83bfabeb5bd0d4b7344e750b184c
+--! Previous: sha1:f5ad687adf3d9c74669d33c2c5897118eb524a7c
+--! Hash: sha1:d60883f906028f8592a1198b57a0221125e85d88
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:f5fc63e656ac83bfabeb5bd0d4b7344e750b184c
---! Hash: sha1:25869df16574a28a26ed37b9dae7251477e95b55
+--! Previous: sha1:d60883f906028f8592a1198b57a0221125e85d88
+--! Hash: sha1:61593cdb603622f7238668ee09fbf9ace3eeb832
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
