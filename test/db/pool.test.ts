@@ -51,14 +51,16 @@ describe("a connection on which nothing comes back any more", () => {
   type Finally = (work: () => Promise<void>) => void;
 
   /** A pool of one connection, open, on which everything vanishes from now on; the next one will be well. */
-  async function silenced(finish: Finally): Promise<{ pool: pg.Pool; pid: number }> {
+  async function silenced(finish: Finally) {
     const line = await startFaultline(db.url);
     // The shortest patience of all.
     const pool = createPool(line.url(db.url), "heartbeat");
     finish(() => pool.end().finally(() => line.close()));
+    const { promise: isGone, resolve } = Promise.withResolvers<void>();
+    pool.once("connect", (client) => client.once("end", resolve));
     const pid = await backendOf(pool);
     line.add({ type: "blackhole" }).remove();
-    return { pool, pid };
+    return { pool, pid, isGone };
   }
 
   test.concurrent.for<[string, (pool: pg.Pool) => Promise<unknown>]>([
@@ -92,8 +94,10 @@ describe("a connection on which nothing comes back any more", () => {
     ],
     ["a transaction", (pool) => withTransaction(pool, (client) => client.query("select 1"))],
   ])("fails in time and is not used again: %s", async ([_, ask], { onTestFinished: finish }) => {
-    const { pool, pid } = await silenced(finish);
+    const { pool, pid, isGone } = await silenced(finish);
     await expect(ask(pool)).rejects.toThrow("Query read timeout");
+    // A good-bye would not arrive: the socket is closed from here.
+    await isGone;
     expect(await backendOf(pool)).not.toBe(pid);
   });
 });
