@@ -1,5 +1,5 @@
---! Previous: sha1:08c1ebda285c05db164eb6416ff10d0556e24158
---! Hash: sha1:6c3fa43726413c0acbff4181d0d3a844ccc8d523
+--! Previous: sha1:6b22d9851a66075b416807b95e2633be7a4ed6d4
+--! Hash: sha1:00b578187c048bf856729190c90997152e3608d8
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -17,6 +17,7 @@ declare
   v_spacing interval;
   v_queued integer;
   v_chosen uuid[];
+  v_is_clamped boolean;
   -- Chosen: what a minute can take at most (gate says no more either), and chunks that keep memory flat.
   v_most constant integer := 100000;
   v_chunk constant integer := 5000;
@@ -39,9 +40,10 @@ begin
   perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
   perform bookpost_private.try_quarantined_parcel();
-  perform bookpost_private.clamp_deadlines(d.dispatched_at) from bookpost_private.dispatch_clock d;
-  -- Nobody waits for this row: dispatchers go one at a time, others only read it.
-  update bookpost_private.dispatch_clock d set dispatched_at = v_now;
+  select bookpost_private.clamp_deadlines(d.dispatched_at) into strict v_is_clamped from bookpost_private.dispatch_clock d;
+  -- Nobody waits for this row: dispatchers go one at a time, others only read it. Where a parcel was left out, the time in
+  -- the future stays, and with it the next sweep's wish for another dispatch.
+  update bookpost_private.dispatch_clock d set dispatched_at = v_now where v_is_clamped;
 
   for v_gate in
     select a.code, coalesce(a.calls_per_parcel_per_day, 2147483647) as calls_per_parcel_per_day,

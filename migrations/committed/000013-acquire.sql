@@ -1,5 +1,5 @@
---! Previous: sha1:6c3fa43726413c0acbff4181d0d3a844ccc8d523
---! Hash: sha1:a339c5787d7cd26ee41d5e8a44f17a337b790f8f
+--! Previous: sha1:00b578187c048bf856729190c90997152e3608d8
+--! Hash: sha1:54a9dd5288eb90ee2507155e17401745a9e60301
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:a339c5787d7cd26ee41d5e8a44f17a337b790f8f
---! Hash: sha1:f5ad687adf3d9c74669d33c2c5897118eb524a7c
+--! Previous: sha1:54a9dd5288eb90ee2507155e17401745a9e60301
+--! Hash: sha1:713c33a7c2df5ad070567f8bb20f0ec7f9b2a475
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:f5ad687adf3d9c74669d33c2c5897118eb524a7c
---! Hash: sha1:d60883f906028f8592a1198b57a0221125e85d88
+--! Previous: sha1:713c33a7c2df5ad070567f8bb20f0ec7f9b2a475
+--! Hash: sha1:c8e2ec2ebf84785aa2068966658e007ab5bc258e
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:d60883f906028f8592a1198b57a0221125e85d88
---! Hash: sha1:61593cdb603622f7238668ee09fbf9ace3eeb832
+--! Previous: sha1:c8e2ec2ebf84785aa2068966658e007ab5bc258e
+--! Hash: sha1:986ff74cade4b2185ff9fb59e46c812a9a5d9501
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -3,11 +3,13 @@ import type { ClientBase } from "pg";
 import { expect, test } from "vitest";
 import { dispatch } from "../../../../src/sql/dispatch.ts";
 import { interruptLookups } from "../../../../src/sql/interruptLookups.ts";
+import { sweep } from "../../../../src/sql/sweep.ts";
 import { ageBudget, makeDue } from "../../../helpers/ageing.ts";
 import { rolledBack } from "../../../helpers/database.ts";
 import { lookUp, permitFor } from "../../../helpers/lookUp.ts";
 import { beatFor, makeApi } from "../../../helpers/makeApi.ts";
 import { one } from "../../../helpers/one.ts";
+import { openClient } from "../../../helpers/openClient.ts";
 import { dueParcels, permitsFor } from "../../../helpers/permits.ts";
 import { failed, found } from "../../../helpers/reports.ts";
 import { setClockBack } from "../../../helpers/setClockBack.ts";
@@ -508,3 +510,60 @@ testRule(
     },
   },
 );
+
+testRule(
+  db,
+  "what a parcel was asked today stays counted for today, though it was counted for a day to come",
+  async (client) => {
+    const api = await makeApi(client, { calls_per_parcel_per_day: 2 });
+    const [parcelId = ""] = await dueParcels(client, api.code, 1);
+    for (let i = 0; i < 2; i++) await lookUp(client, parcelId, (id) => found(id), api.workerId);
+    await setClockBack(client, "1 day");
+    await clamp(client, "-1 day");
+    await makeDue(client, parcelId);
+    expect(await permitsFor(client, [parcelId], api.workerId)).toEqual([]);
+  },
+  {
+    "it stays with the other day": {
+      function: CLAMP,
+      from: "set day = n.day\n",
+      to: "set day = c.day\n",
+    },
+  },
+);
+
+test("a parcel that an app had in hand at the first dispatch after the clock was set back is found by a later one, which the sweep asks for", async () => {
+  const api = await makeApi(db.pool);
+  const [held = "", free = ""] = await dueParcels(db.pool, api.code, 2);
+  for (const parcelId of [held, free])
+    await lookUp(db.pool, parcelId, (id) => found(id), api.workerId);
+  await dispatch(db.pool);
+  await setClockBack(db.pool, "10 years");
+  const app = await openClient(db.url);
+  await app.query("begin");
+  await app.query("select from bookpost_private.checks where parcel_id = $1 for update", [held]);
+  const isAsked = async () => {
+    await db.pool.query("delete from graphile_worker._private_jobs where key = 'dispatch:late'");
+    await sweep(db.pool);
+    const { rows } = await db.pool.query(
+      "select from graphile_worker.jobs where key = 'dispatch:late'",
+    );
+    return rows.length === 1;
+  };
+  const days = async () =>
+    (
+      await db.pool.query<{ is_soon: boolean }>(
+        `select c.next_check_at < clock_timestamp() + interval '2 days' as is_soon
+         from unnest($1::uuid[]) with ordinality w (parcel_id, place)
+         join bookpost_private.checks c using (parcel_id) order by place`,
+        [[held, free]],
+      )
+    ).rows.map(({ is_soon }) => is_soon);
+  await dispatch(db.pool);
+  expect(await days()).toEqual([false, true]);
+  expect(await isAsked()).toBe(true);
+  await app.query("rollback");
+  await dispatch(db.pool);
+  expect(await days()).toEqual([true, true]);
+  expect(await isAsked()).toBe(false);
+});

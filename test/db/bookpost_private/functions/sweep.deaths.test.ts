@@ -1,6 +1,7 @@
 import type { ClientBase } from "pg";
 import { expect, test } from "vitest";
 import { beat } from "../../../../src/sql/beat.ts";
+import { dispatch } from "../../../../src/sql/dispatch.ts";
 import { recordLookups } from "../../../../src/sql/recordLookups.ts";
 import { sweep } from "../../../../src/sql/sweep.ts";
 import { ageBeat, outlive } from "../../../helpers/ageing.ts";
@@ -256,6 +257,29 @@ testRule(
     "it is left as it is": {
       function: SWEEP,
       from: "where f.beat_at > v_now + interval '1 second'",
+      to: "where false",
+    },
+  },
+);
+
+testRule(
+  db,
+  "deaths are kept for thirty days",
+  async (client) => {
+    for (const age of ["29 days", "31 days"])
+      await client.query(
+        `insert into bookpost_private.worker_deaths (worker_id, host_name, process_id, started_at, beat_at, found_at)
+         values ($1::text, 'test', 0, now(), now(), clock_timestamp() - $1::text::interval)`,
+        [age],
+      );
+    await dispatch(client);
+    const { rows } = await client.query("select worker_id from bookpost_private.worker_deaths");
+    expect(rows).toEqual([{ worker_id: "29 days" }]);
+  },
+  {
+    "for ever": {
+      function: SWEEP,
+      from: "where d.found_at < v_now - interval '30 days'",
       to: "where false",
     },
   },

@@ -120,7 +120,7 @@ testRule(
   {
     "dispatch does not say that it was": {
       function: "bookpost_private.dispatch",
-      from: "set dispatched_at = v_now;",
+      from: "set dispatched_at = v_now where v_is_clamped;",
       to: "set dispatched_at = dispatched_at;",
     },
   },

@@ -154,7 +154,7 @@ testRule(
     },
     "several are tried at a time": {
       function: TRY,
-      from: "(t.next_check_at IS NOT NULL)",
+      from: "(t.next_check_at >= (clock_timestamp() - '00:10:00'::interval))",
       to: "false",
     },
   },
@@ -256,4 +256,81 @@ testRule(
       to: "false and",
     },
   },
+);
+
+/** Two parcels set aside: one of an API that has refused our credentials, one of an API that is well. */
+async function oneAskable(client: ClientBase) {
+  const sets = [await parcels(client, 1), await parcels(client, 1)] as const;
+  for (const { api, parcelIds } of sets)
+    for (let death = 0; death < 2; death++) await dieOver(client, api, ...parcelIds);
+  const [parked, well] = sets;
+  await client.query(
+    "update bookpost_private.budgets set parked_at = now(), parked_reason = 'x', parked_fingerprint = 'first credentials' where api_code = $1",
+    [parked.api.code],
+  );
+  return { parked: parked.parcelIds[0] ?? "", well: well.parcelIds[0] ?? "" };
+}
+
+testRule(
+  db,
+  "one whose API may be asked is tried before one whose API may not",
+  async (client) => {
+    const { parked, well } = await oneAskable(client);
+    await dispatch(client);
+    expect(await standing(client, parked, well)).toEqual(["quarantined", "due"]);
+  },
+  {
+    "whether it may is not asked": {
+      function: TRY,
+      from: "(h.reason IS NOT NULL)",
+      to: "(h.reason IS NULL)",
+    },
+  },
+);
+
+testRule(
+  db,
+  "one that is not looked at for ten minutes, since its API cannot be asked, makes way for the next",
+  async (client) => {
+    const { parked, well } = await oneAskable(client);
+    const tryAfter = async (passed: string) => {
+      await client.query(
+        "update bookpost_private.checks set next_check_at = clock_timestamp() - $2::interval, pause_reason = null where parcel_id = $1",
+        [parked, passed],
+      );
+      await dispatch(client);
+      return (await standing(client, well))[0];
+    };
+    expect(await tryAfter("9 minutes")).toBe("quarantined");
+    expect(await tryAfter("10 minutes")).toBe("due");
+  },
+  {
+    "it stays on trial": {
+      function: TRY,
+      from: "'00:10:00'::interval",
+      to: "'01:00:00'::interval",
+    },
+  },
+);
+
+testRule(
+  db,
+  "one that is being looked at is on trial for as long as that takes",
+  async (client) => {
+    const { well, parked } = await oneAskable(client);
+    await dispatch(client);
+    const { rows } = await client.query<{ worker: string }>(
+      "select w.id as worker from bookpost_private.workers w join bookpost_private.checks c on w.api_fingerprints ? c.api_code where c.parcel_id = $1",
+      [well],
+    );
+    await makeDue(client, well);
+    await permitsFor(client, [well], rows[0]?.worker);
+    await client.query(
+      "update bookpost_private.checks set next_check_at = next_check_at - interval '1 hour' where parcel_id = $1",
+      [well],
+    );
+    await dispatch(client);
+    expect(await standing(client, parked)).toEqual(["quarantined"]);
+  },
+  { "leases are not looked at": { function: TRY, from: "l.parcel_id = t.parcel_id", to: "false" } },
 );
