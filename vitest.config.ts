@@ -1,8 +1,10 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // Real crashes take their time: `npm run test:faults` runs them, and the others that the table of failures names.
+    exclude: [...configDefaults.exclude, ...(process.env.FAULTS === "1" ? [] : ["test/faults/**"])],
     globalSetup: ["test/helpers/globalSetup.ts"],
     // Real processes and a real Postgres: generous, so that only a hang fails on a busy machine.
     testTimeout: 30_000,

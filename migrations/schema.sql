@@ -296,6 +296,7 @@ create table bookpost.parcels (
   carrier_code text not null,
   tracking_number text not null,
   tracking_url text,
+  sent_on date,
   status text default 'pending'::text not null,
   status_version integer default 0 not null,
   status_changed_at timestamp with time zone default now() not null,
@@ -342,6 +343,7 @@ comment on table bookpost.parcels is 'What a carrier carries: one number, in one
 comment on column bookpost.parcels.carrier_code is 'Always said by a person or the app, never guessed from the number.';
 comment on column bookpost.parcels.tracking_number is 'Upper case letters and digits, without spaces or hyphens.';
 comment on column bookpost.parcels.tracking_url is 'A public page that the carrier itself named, where it differs from its usual one.';
+comment on column bookpost.parcels.sent_on is 'The day it was posted, where a person said it. Scans from more than two weeks before it, or before created_at where it is null, are of an earlier parcel with this number.';
 comment on column bookpost.parcels.status is 'Its stage, in the same words for every carrier.';
 comment on column bookpost.parcels.status_version is 'Counts the changes of status; a notification names the version it tells of.';
 comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of the present status. When it happened, the events tell.';
@@ -418,7 +420,7 @@ comment on column bookpost.tracking_events.country_code is 'Where: the carrier''
 comment on column bookpost.tracking_events.reason_code is 'The carrier''s code for what is wrong.';
 comment on column bookpost.tracking_events.is_action_required is 'The carrier waits for the recipient.';
 comment on column bookpost.tracking_events.sort_at is 'The order of scans: the instant, or the local time read as UTC and lifted to the scan before it where the carrier lists it later.';
-comment on column bookpost.tracking_events.sort_rank is 'The carrier''s own order among scans with the same sort_at.';
+comment on column bookpost.tracking_events.sort_rank is 'Its place in the carrier''s own list, oldest first; it orders scans with the same sort_at.';
 comment on column bookpost.tracking_events.first_seen_at is 'When bookpost learnt of it.';
 grant select on bookpost.tracking_events to bookpost_member;
 grant select on bookpost.tracking_events to bookpost_operator;
@@ -480,7 +482,6 @@ declare
   v_parcel_id uuid;
   v_parcel bookpost.parcels;
   v_now timestamptz := clock_timestamp();
-  v_new record;
 begin
   select b.* into v_book from bookpost.books b where b.id = mark_book.book;
   if not found then
@@ -513,22 +514,7 @@ begin
     v_parcel_id, 'by_hand:' || gen_random_uuid(), v_now, v_now at time zone 'UTC', 'UTC', v_now::text, mark_book.status, 'by_hand',
     mark_book.reason, v_now, 0
   );
-  select f.* into strict v_new
-  from bookpost_private.fold_status(v_parcel_id, v_parcel.is_return, null, v_parcel.status) f;
-  update bookpost.parcels p set
-    status = v_new.status,
-    status_version = p.status_version + (p.status <> v_new.status)::integer,
-    status_changed_at = case when p.status <> v_new.status then v_now else p.status_changed_at end,
-    reason_code = v_new.reason_code,
-    is_action_required = v_new.is_action_required,
-    delivered_at = v_new.delivered_at,
-    delivered_local_time = v_new.delivered_local_time,
-    delivered_time_zone = v_new.delivered_time_zone
-  where p.id = v_parcel_id;
-  if v_new.status <> v_parcel.status then
-    perform bookpost_private.notify_owners(array[v_parcel_id]);
-  end if;
-  perform bookpost_private.close_finished_parcels(array[v_parcel_id]);
+  perform bookpost_private.refold_parcel(v_parcel_id);
   return v_book;
 end;
 $function$;
@@ -706,7 +692,7 @@ $function$;
 comment on function bookpost.stop_tracking(uuid) is 'Ends the tracking of a book for its owner; the parcel goes on while another book in it is tracked. Raises BP404 for an unknown book.';
 grant execute on function bookpost.stop_tracking(uuid) to bookpost_worker;
 
-CREATE OR REPLACE FUNCTION bookpost.track_book(title text, carrier text, tracking_number text, author text DEFAULT NULL::text, owner uuid DEFAULT NULL::uuid, declared_value numeric DEFAULT NULL::numeric, declared_currency text DEFAULT NULL::text, app_book_id text DEFAULT NULL::text, tracking_url text DEFAULT NULL::text)
+CREATE OR REPLACE FUNCTION bookpost.track_book(title text, carrier text, tracking_number text, author text DEFAULT NULL::text, owner uuid DEFAULT NULL::uuid, declared_value numeric DEFAULT NULL::numeric, declared_currency text DEFAULT NULL::text, app_book_id text DEFAULT NULL::text, tracking_url text DEFAULT NULL::text, sent_on date DEFAULT NULL::date)
  RETURNS bookpost.books
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -734,6 +720,11 @@ begin
   end if;
   if track_book.owner is not null and not exists (select from bookpost.users u where u.id = track_book.owner) then
     raise exception 'There is no user %.', track_book.owner using errcode = 'BP404';
+  end if;
+  -- A day ahead: it is tomorrow somewhere.
+  if track_book.sent_on not between date '1970-01-01' and (clock_timestamp() at time zone 'UTC')::date + 1 then
+    raise exception 'Nothing can have been posted on %.', track_book.sent_on
+      using errcode = 'BP400', hint = 'Leave the day out if it is not known or still to come.';
   end if;
   v_owner := coalesce(track_book.owner, bookpost_private.default_owner());
 
@@ -773,6 +764,29 @@ begin
     exit when found and exists (select from bookpost.parcels p where p.id = v_parcel_id and p.closed_at is null);
   end loop;
 
+  -- Said of the parcel, so for all who track it; said anew, the newest word counts. Which scans count follows from it, and
+  -- the carrier is asked again for the rest: who signed, where it is due.
+  if track_book.sent_on is not null then
+    update bookpost.parcels p set sent_on = track_book.sent_on
+    where p.id = v_parcel_id and p.sent_on is distinct from track_book.sent_on;
+    if found then
+      update bookpost_private.checks c set
+        digest = null,
+        next_check_at = case when c.next_check_at is not null then least(
+          c.next_check_at,
+          greatest(
+            clock_timestamp(),
+            c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code),
+            bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
+          )
+        ) end
+      where c.parcel_id = v_parcel_id;
+      if exists (select from bookpost.tracking_events e where e.parcel_id = v_parcel_id) then
+        perform bookpost_private.refold_parcel(v_parcel_id);
+      end if;
+    end if;
+  end if;
+
   -- Asked twice, the same book: by the app's id, or else by title in the same parcel.
   if track_book.app_book_id is not null then
     insert into bookpost.books as b (owner_id, title, author, declared_value, declared_currency, app_book_id)
@@ -810,8 +824,23 @@ begin
   return v_book;
 end;
 $function$;
-comment on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text) is 'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). Asked again it returns the same book; with its app_book_id and another number it moves the book to that parcel. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
-grant execute on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text) to bookpost_worker;
+comment on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text,date) is 'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). sent_on: the day it was posted; needed only where that is more than two weeks ago, because carriers use numbers again and older scans are taken for another parcel''s. Asked again it returns the same book; with its app_book_id and another number it moves the book to that parcel. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
+grant execute on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text,date) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.tracking_events_is_of_earlier_life(event bookpost.tracking_events)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT bookpost_private.is_of_earlier_life((tracking_events_is_of_earlier_life.event).occurred_at, (tracking_events_is_of_earlier_life.event).local_time, (tracking_events_is_of_earlier_life.event).is_date_only, p.sent_on, p.created_at) AS is_of_earlier_life
+    FROM bookpost.parcels p
+   WHERE (p.id = (tracking_events_is_of_earlier_life.event).parcel_id);
+END;
+comment on function bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events) is 'Whether this scan is of an earlier parcel with the same number: then it changed no status and nobody was told. Where it is of this one, say when the parcel was sent (track_book, sent_on).';
+grant execute on function bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events) to bookpost_member;
+grant execute on function bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events) to bookpost_operator;
+grant execute on function bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events) to bookpost_worker;
 
 create schema bookpost_ops;
 comment on schema bookpost_ops is 'Views for people at psql: what is going on, and why.';
@@ -873,6 +902,32 @@ create view bookpost_ops.needs_person with (security_invoker=true) as
      LEFT JOIN bookpost_private.lookup_outcomes o ON o.outcome = c.last_outcome
   WHERE c.pause_reason = 'quarantined'::text OR o.person_after <= (now() - COALESCE(c.last_changed_at, p.created_at))
 UNION ALL
+ SELECT 'earlier_life'::text AS kind,
+    c.api_code,
+    p.id AS parcel_id,
+    (p.carrier_code || ' '::text) || p.tracking_number AS what,
+    ((e.scans || ' scans, the last of '::text) || (e.last_at AT TIME ZONE 'UTC'::text)::date) || ', are taken for an earlier parcel''s with this number'::text AS detail,
+    e.since
+   FROM bookpost.parcels p
+     JOIN bookpost_private.checks c ON c.parcel_id = p.id
+     CROSS JOIN LATERAL ( SELECT count(*) AS scans,
+            max(t.sort_at) AS last_at,
+            min(t.first_seen_at) AS since
+           FROM bookpost.tracking_events t
+          WHERE t.parcel_id = p.id) e
+  WHERE p.closed_at IS NULL AND p.status = 'pending'::text AND e.scans > 0
+UNION ALL
+ SELECT 'future_scan'::text AS kind,
+    c.api_code,
+    p.id AS parcel_id,
+    (p.carrier_code || ' '::text) || p.tracking_number AS what,
+    (('a scan ('::text || e.raw_code) || ') has the time '::text) || e.raw_time AS detail,
+    e.first_seen_at AS since
+   FROM bookpost.tracking_events e
+     JOIN bookpost.parcels p ON p.id = e.parcel_id AND p.closed_at IS NULL
+     JOIN bookpost_private.checks c ON c.parcel_id = p.id
+  WHERE e.sort_at > (now() + '24:00:00'::interval)
+UNION ALL
  SELECT 'parked'::text AS kind,
     b.api_code,
     NULL::uuid AS parcel_id,
@@ -881,7 +936,7 @@ UNION ALL
     b.parked_at AS since
    FROM bookpost_private.budgets b
   WHERE b.parked_at IS NOT NULL;
-comment on view bookpost_ops.needs_person is 'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, answers that make no sense, requests that were refused, APIs that refused our credentials.';
+comment on view bookpost_ops.needs_person is 'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, numbers whose scans are all of an earlier parcel (the new one is not scanned yet, or it was sent earlier than we think: then track it again with sent_on), scans from the future, answers that make no sense, requests that were refused, APIs that refused our credentials.';
 grant select on bookpost_ops.needs_person to bookpost_worker;
 
 create view bookpost_ops.recent_lookups with (security_invoker=true) as
@@ -1003,7 +1058,9 @@ create view bookpost_ops.why with (security_invoker=true) as
             WHEN d.place > d.allowance THEN GREATEST(g.until, g.next_call_at) + g.pace * ((d.place - d.allowance) / g.batch_size)::double precision
             ELSE c.next_check_at
         END AS until,
-    COALESCE(o.person_after <= (now() - COALESCE(c.last_changed_at, p.created_at)), false) OR COALESCE(c.pause_reason = ANY (ARRAY['quarantined'::text, 'no_api'::text]), false) AS needs_person,
+    COALESCE(o.person_after <= (now() - COALESCE(c.last_changed_at, p.created_at)), false) OR COALESCE(c.pause_reason = ANY (ARRAY['quarantined'::text, 'no_api'::text]), false) OR p.status = 'pending'::text AND (EXISTS ( SELECT
+           FROM bookpost.tracking_events e
+          WHERE e.parcel_id = p.id)) AS needs_person,
     c.last_outcome,
     c.last_error,
     c.last_looked_at
@@ -2204,29 +2261,66 @@ $function$;
 grant execute on function bookpost_private.end_expired_holds() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.fold_status(parcel_id uuid, is_return boolean, told_status text, present_status text)
- RETURNS TABLE(status text, reason_code text, is_action_required boolean, delivered_at timestamp with time zone, delivered_local_time timestamp without time zone, delivered_time_zone text)
+ RETURNS TABLE(status text, reason_code text, is_action_required boolean, delivered_at timestamp with time zone, delivered_local_time timestamp without time zone, delivered_time_zone text, is_set_aside boolean)
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
 BEGIN ATOMIC
- WITH newest AS (
+ WITH scans AS NOT MATERIALIZED (
+          SELECT e.parcel_id,
+             e.identity,
+             e.occurred_at,
+             e.local_time,
+             e.time_zone,
+             e.is_date_only,
+             e.raw_time,
+             e.status,
+             e.raw_code,
+             e.is_code_listed,
+             e.description,
+             e.location,
+             e.country_code,
+             e.reason_code,
+             e.is_action_required,
+             e.sort_at,
+             e.sort_rank,
+             e.first_seen_at,
+             bookpost_private.is_of_earlier_life(e.occurred_at, e.local_time, e.is_date_only, p.sent_on, p.created_at) AS is_earlier
+            FROM (bookpost.tracking_events e
+              JOIN bookpost.parcels p ON ((p.id = e.parcel_id)))
+           WHERE (e.parcel_id = fold_status.parcel_id)
+         ), newest AS (
           SELECT e.status,
              e.reason_code,
              e.is_action_required
-            FROM bookpost.tracking_events e
-           WHERE ((e.parcel_id = fold_status.parcel_id) AND (e.status <> 'unknown'::text))
+            FROM scans e
+           WHERE ((e.status <> 'unknown'::text) AND (NOT e.is_earlier))
            ORDER BY e.sort_at DESC, e.sort_rank DESC, e.identity DESC
           LIMIT 1
+         ), earlier AS (
+          SELECT (EXISTS ( SELECT
+                    FROM scans e
+                   WHERE e.is_earlier)) AS is_told,
+             (NOT (EXISTS ( SELECT
+                    FROM scans e
+                   WHERE (NOT e.is_earlier)))) AS is_all
          ), stage AS (
           SELECT COALESCE(( SELECT n.status
-                    FROM newest n), NULLIF(fold_status.told_status, 'unknown'::text), NULLIF(fold_status.present_status, 'pending'::text), 'unknown'::text) AS status
+                    FROM newest n),
+                 CASE
+                     WHEN (r.is_told AND r.is_all) THEN 'pending'::text
+                     WHEN (NOT r.is_told) THEN NULLIF(fold_status.told_status, 'unknown'::text)
+                     ELSE NULL::text
+                 END, NULLIF(fold_status.present_status, 'pending'::text), 'unknown'::text) AS status,
+             (r.is_told AND r.is_all) AS is_set_aside
+            FROM earlier r
          ), delivery AS (
           SELECT e.occurred_at,
              e.local_time,
              e.time_zone
-            FROM bookpost.tracking_events e,
+            FROM scans e,
              stage s_1
-           WHERE ((e.parcel_id = fold_status.parcel_id) AND (e.status = 'delivered'::text) AND (s_1.status = 'delivered'::text))
+           WHERE ((e.status = 'delivered'::text) AND (s_1.status = 'delivered'::text) AND (NOT e.is_earlier))
            ORDER BY e.sort_at DESC, e.sort_rank DESC, e.identity DESC
           LIMIT 1
          )
@@ -2241,11 +2335,12 @@ BEGIN ATOMIC
             FROM newest n), false) AS "coalesce",
      d.occurred_at,
      d.local_time,
-     d.time_zone
+     d.time_zone,
+     s.is_set_aside
     FROM (stage s
       LEFT JOIN delivery d ON (true));
 END;
-comment on function bookpost_private.fold_status(uuid,boolean,text,text) is 'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. A return that is delivered is return_to_sender with a delivery time. One row always.';
+comment on function bookpost_private.fold_status(uuid,boolean,text,text) is 'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. Scans of an earlier life of the number count for nothing; is_set_aside: there are no others, and the status is pending. A return that is delivered is return_to_sender with a delivery time. One row always.';
 grant execute on function bookpost_private.fold_status(uuid,boolean,text,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.force_circuit(api_code text, to_state text, author text, reason text, hold_for interval DEFAULT '01:00:00'::interval)
@@ -2588,6 +2683,14 @@ begin
 end;
 $function$;
 grant execute on function bookpost_private.interrupt_lookups(uuid[],text,boolean) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.is_of_earlier_life(occurred_at timestamp with time zone, local_time timestamp without time zone, is_date_only boolean, sent_on date, tracked_since timestamp with time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN (COALESCE(occurred_at, ((local_time AT TIME ZONE 'UTC'::text) + CASE WHEN is_date_only THEN '48:00:00'::interval ELSE '24:00:00'::interval END)) < (COALESCE(((sent_on)::timestamp without time zone AT TIME ZONE 'UTC'::text), tracked_since) - '336:00:00'::interval));
+comment on function bookpost_private.is_of_earlier_life(timestamp with time zone,timestamp without time zone,boolean,date,timestamp with time zone) is 'Whether a scan is of an earlier parcel with the same number: certainly more than 14 days (336 hours) before the day on which this one was sent, or, where nobody said it, before it was first tracked. In doubt (no zone, only a date) it is not.';
+grant execute on function bookpost_private.is_of_earlier_life(timestamp with time zone,timestamp without time zone,boolean,date,timestamp with time zone) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.is_urgent(turn_at timestamp with time zone, at timestamp with time zone)
  RETURNS boolean
@@ -3078,9 +3181,14 @@ begin
     return next;
   end loop;
 
-  -- 2. The fence: a lookup without its lease is stale and changes nothing.
+  -- 2. The fence: a lookup without its lease is stale and changes nothing. So is one whose last book has gone or got another
+  -- number meanwhile, though its parcel is still to be closed: the next sweep does that, and frees the lease. Not here, where
+  -- a probe that is given back would lock its circuit before the budgets.
   with gone as (
-    delete from bookpost_private.leases l where l.lookup_id = any (v_ids) and l.parcel_id = any (v_locked) returning l.*
+    delete from bookpost_private.leases l
+    where l.lookup_id = any (v_ids) and l.parcel_id = any (v_locked)
+      and exists (select from bookpost.parcel_books pb where pb.parcel_id = l.parcel_id and pb.stopped_at is null)
+    returning l.*
   )
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
 
@@ -3118,8 +3226,10 @@ begin
   select jsonb_object_agg(p.id, p.status) into v_previous
   from bookpost.parcels p join unnest(v_leases) l on l.parcel_id = p.id;
 
-  -- 3. The scans. Seen again, a scan keeps its row; its place may move later, to where the fullest history puts it,
-  -- and a code that we have learnt since gets its stage.
+  -- 3. The scans. Told again, a scan keeps its row, and what it becomes does not depend on which telling came first: its
+  -- place is the latest one, so where the fullest history puts it (see orderEvents in src/carriers), but an instant that is
+  -- known goes before any wall clock; what one telling left out is filled in from another; a code that we have learnt since
+  -- gets its stage.
   insert into bookpost.tracking_events as e
     (parcel_id, identity, occurred_at, local_time, time_zone, is_date_only, raw_time, status, raw_code, is_code_listed,
      description, location, country_code, reason_code, is_action_required, sort_at, sort_rank)
@@ -3133,18 +3243,40 @@ begin
     reason_code text, is_action_required boolean, sort_at timestamptz, sort_rank smallint
   )
   where w.outcome = 'updated'
-  order by w.parcel_id, n.identity, n.sort_at desc, n.sort_rank desc
+  order by w.parcel_id, n.identity, n.occurred_at is not null desc, n.sort_at desc, n.sort_rank desc
   on conflict (parcel_id, identity) do update
-    set sort_at = greatest(e.sort_at, excluded.sort_at),
-      sort_rank = case
-        when excluded.sort_at > e.sort_at then excluded.sort_rank
-        when excluded.sort_at < e.sort_at then e.sort_rank
-        else greatest(e.sort_rank, excluded.sort_rank)
-      end,
+    set (occurred_at, local_time, time_zone, is_date_only, raw_time, sort_at, sort_rank) = (
+        select t.*
+        from (values
+          (e.occurred_at, e.local_time, e.time_zone, e.is_date_only, e.raw_time, e.sort_at, e.sort_rank),
+          (excluded.occurred_at, excluded.local_time, excluded.time_zone, excluded.is_date_only, excluded.raw_time,
+            excluded.sort_at, excluded.sort_rank)
+        ) t (occurred_at, local_time, time_zone, is_date_only, raw_time, sort_at, sort_rank)
+        -- The last three: so that two tellings of one instant end alike, whichever came first.
+        order by t.occurred_at is not null desc, t.sort_at desc, t.sort_rank desc,
+          t.local_time desc nulls last, t.time_zone desc nulls last, t.raw_time desc
+        limit 1
+      ),
       status = case when e.is_code_listed then e.status else excluded.status end,
-      is_code_listed = e.is_code_listed or excluded.is_code_listed
-    where (excluded.sort_at, excluded.sort_rank) > (e.sort_at, e.sort_rank)
-      or (excluded.is_code_listed and not e.is_code_listed);
+      is_code_listed = e.is_code_listed or excluded.is_code_listed,
+      description = coalesce(e.description, excluded.description),
+      location = coalesce(e.location, excluded.location),
+      country_code = coalesce(e.country_code, excluded.country_code),
+      reason_code = coalesce(e.reason_code, excluded.reason_code),
+      is_action_required = e.is_action_required or excluded.is_action_required
+    where (
+        excluded.occurred_at is not null, excluded.sort_at, excluded.sort_rank,
+        coalesce(excluded.local_time, '-infinity'), coalesce(excluded.time_zone, ''), excluded.raw_time
+      ) > (
+        e.occurred_at is not null, e.sort_at, e.sort_rank,
+        coalesce(e.local_time, '-infinity'), coalesce(e.time_zone, ''), e.raw_time
+      )
+      or (excluded.is_code_listed and not e.is_code_listed)
+      or (excluded.is_action_required and not e.is_action_required)
+      or (e.description is null and excluded.description is not null)
+      or (e.location is null and excluded.location is not null)
+      or (e.country_code is null and excluded.country_code is not null)
+      or (e.reason_code is null and excluded.reason_code is not null);
 
   -- 4. The status, and who is told of it.
   with target as (
@@ -3153,7 +3285,8 @@ begin
     from unnest(v_work) w
     join bookpost.parcels p on p.id = w.parcel_id
     cross join lateral bookpost_private.fold_status(w.parcel_id, p.is_return or coalesce(w.is_return, false), w.status, p.status) f
-    where w.outcome = 'updated'
+    -- What is told of an earlier parcel with this number says nothing of this one, who signed and where it was due included.
+    where w.outcome = 'updated' and not f.is_set_aside
   ),
   changed as (
     update bookpost.parcels p set
@@ -3367,6 +3500,36 @@ end;
 $function$;
 comment on function bookpost_private.record_lookups(jsonb,text) is 'Writes everything learnt by some lookups: scans, status, notifications, next look, budget, circuit, ledger. reports: a JSON array of lookup_report, in the order in which they finished. One row back for each that counted; a missing one was stale and changed nothing; one with outcome busy was not written because its parcel is in another transaction''s hands: send it again. One bad row fails the whole batch (SQLSTATE class 22 or 23): send its halves. Does not commit.';
 grant execute on function bookpost_private.record_lookups(jsonb,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.refold_parcel(parcel_id uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_is_new boolean;
+begin
+  update bookpost.parcels p set
+    status = f.status,
+    status_version = p.status_version + (p.status <> f.status)::integer,
+    status_changed_at = case when p.status <> f.status then clock_timestamp() else p.status_changed_at end,
+    reason_code = f.reason_code,
+    is_action_required = f.is_action_required,
+    delivered_at = f.delivered_at,
+    delivered_local_time = f.delivered_local_time,
+    delivered_time_zone = f.delivered_time_zone
+  from bookpost.parcels o
+  cross join lateral bookpost_private.fold_status(o.id, o.is_return, null, o.status) f
+  where p.id = refold_parcel.parcel_id and o.id = p.id
+  returning p.status <> o.status into v_is_new;
+  if v_is_new then
+    perform bookpost_private.notify_owners(array[refold_parcel.parcel_id]);
+  end if;
+  perform bookpost_private.close_finished_parcels(array[refold_parcel.parcel_id]);
+end;
+$function$;
+comment on function bookpost_private.refold_parcel(uuid) is 'Sets a parcel''s status by its scans, tells its owners of a change, and closes it where it has run its course. Does not commit.';
+grant execute on function bookpost_private.refold_parcel(uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.release_lookups(lookup_ids uuid[], reason text)
  RETURNS integer

@@ -1,5 +1,5 @@
 --! Previous: sha1:132633ab1fcff89b8a9ab8a116f52dc31b620835
---! Hash: sha1:ee276e046d2af5339ad15ae90d5272ee750d01f9
+--! Hash: sha1:e4dfeee386607c7fe0aa641457276e2f3fe36493
 --! Message: parcels
 
 -- What is tracked, for whom, what the carrier saw, and who was told.
@@ -16,6 +16,7 @@ create table bookpost.parcels (
   carrier_code text constraint parcels_carrier_is_explicit not null references bookpost.carriers on update cascade on delete restrict,
   tracking_number text not null,
   tracking_url text,
+  sent_on date,
   status text not null default 'pending' references bookpost.parcel_statuses on update cascade on delete restrict,
   status_version integer not null default 0,
   status_changed_at timestamptz not null default now(),
@@ -54,6 +55,8 @@ comment on table bookpost.parcels is
   'What a carrier carries: one number, in one life. Carriers use numbers again, so only one live parcel may have a number; a corrected number is a new parcel.';
 comment on column bookpost.parcels.carrier_code is 'Always said by a person or the app, never guessed from the number.';
 comment on column bookpost.parcels.tracking_number is 'Upper case letters and digits, without spaces or hyphens.';
+comment on column bookpost.parcels.sent_on is
+  'The day it was posted, where a person said it. Scans from more than two weeks before it, or before created_at where it is null, are of an earlier parcel with this number.';
 comment on column bookpost.parcels.status is 'Its stage, in the same words for every carrier.';
 comment on column bookpost.parcels.reason_code is 'The carrier''s code for what is wrong; null: nothing, or none was given.';
 comment on column bookpost.parcels.is_action_required is 'The carrier waits for the recipient: an address, papers, money.';
@@ -157,7 +160,23 @@ comment on column bookpost.tracking_events.status is 'The stage this scan tells 
 comment on column bookpost.tracking_events.is_code_listed is 'False: the carrier used a code we do not know; it changed nothing and is listed for a person.';
 comment on column bookpost.tracking_events.sort_at is
   'The order of scans: the instant, or the local time read as UTC and lifted to the scan before it where the carrier lists it later.';
-comment on column bookpost.tracking_events.sort_rank is 'The carrier''s own order among scans with the same sort_at.';
+comment on column bookpost.tracking_events.sort_rank is 'Its place in the carrier''s own list, oldest first; it orders scans with the same sort_at.';
+
+-- Carriers use numbers again (USPS: after about 120 days, as its users report; not documented) and tell the former parcel's
+-- history of the new one. 14 days: how long before its day a parcel may have been scanned, and before the day on which it
+-- was first tracked; chosen, far below the 120. A wall clock without a zone may stand a day off, a date ends a day later.
+-- NOTE: a parcel that was posted earlier than that needs sent_on; until then needs_person lists it.
+create function bookpost_private.is_of_earlier_life(
+  occurred_at timestamptz, local_time timestamp, is_date_only boolean, sent_on date, tracked_since timestamptz
+) returns boolean
+language sql stable parallel safe
+return coalesce(
+  occurred_at,
+  local_time at time zone 'UTC' + case when is_date_only then interval '48 hours' else interval '24 hours' end
+) < coalesce(sent_on::timestamp at time zone 'UTC', tracked_since) - interval '336 hours';
+
+comment on function bookpost_private.is_of_earlier_life(timestamptz, timestamp, boolean, date, timestamptz) is
+  'Whether a scan is of an earlier parcel with the same number: certainly more than 14 days (336 hours) before the day on which this one was sent, or, where nobody said it, before it was first tracked. In doubt (no zone, only a date) it is not.';
 
 -- "The last scans of this parcel", and the fold that gives the status.
 create index tracking_events_parcel_id_sort_idx on bookpost.tracking_events (parcel_id, sort_at desc, sort_rank desc, identity desc);

@@ -1,5 +1,5 @@
---! Previous: sha1:ee276e046d2af5339ad15ae90d5272ee750d01f9
---! Hash: sha1:44901ff4c5289dccee6aab72ea8b4eea2dce770f
+--! Previous: sha1:e4dfeee386607c7fe0aa641457276e2f3fe36493
+--! Hash: sha1:06bfd757cf823f975cb0a47d04caa7a078a15a21
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

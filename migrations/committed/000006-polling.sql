@@ -1,5 +1,5 @@
---! Previous: sha1:44901ff4c5289dccee6aab72ea8b4eea2dce770f
---! Hash: sha1:418700e3de89f660bead731ee18c751dd2339ea6
+--! Previous: sha1:06bfd757cf823f975cb0a47d04caa7a078a15a21
+--! Hash: sha1:04c0bc8cfc999555ab9c688b11347a799611ce6e
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

@@ -1,5 +1,5 @@
---! Previous: sha1:418700e3de89f660bead731ee18c751dd2339ea6
---! Hash: sha1:0860038ed7f4959d08c000f4c0610763974e530f
+--! Previous: sha1:04c0bc8cfc999555ab9c688b11347a799611ce6e
+--! Hash: sha1:b519d6ccbc859746830f02f353da0a0050e0742e
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

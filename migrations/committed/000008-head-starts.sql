@@ -1,5 +1,5 @@
---! Previous: sha1:0860038ed7f4959d08c000f4c0610763974e530f
---! Hash: sha1:828bf74ac1040c5949ae2dd4d166b47f2c188ada
+--! Previous: sha1:b519d6ccbc859746830f02f353da0a0050e0742e
+--! Hash: sha1:798e19aea0195408ff9e0f500b62adc56bbf9f87
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

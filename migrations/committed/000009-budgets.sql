@@ -1,5 +1,5 @@
---! Previous: sha1:828bf74ac1040c5949ae2dd4d166b47f2c188ada
---! Hash: sha1:ed1a721587efab970031f34e507fb18b90c0a60c
+--! Previous: sha1:798e19aea0195408ff9e0f500b62adc56bbf9f87
+--! Hash: sha1:5b3ddcef6fec984420688f97c98fe7be8d62eb4b
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

@@ -1,5 +1,5 @@
---! Previous: sha1:ed1a721587efab970031f34e507fb18b90c0a60c
---! Hash: sha1:c788e44881443e3b6c4bc6529af92ab0e3a54126
+--! Previous: sha1:5b3ddcef6fec984420688f97c98fe7be8d62eb4b
+--! Hash: sha1:f5e4852491df35bf6a2c96e633fe04bfb48e66ce
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

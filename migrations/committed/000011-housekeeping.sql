@@ -1,5 +1,5 @@
---! Previous: sha1:c788e44881443e3b6c4bc6529af92ab0e3a54126
---! Hash: sha1:6b22d9851a66075b416807b95e2633be7a4ed6d4
+--! Previous: sha1:f5e4852491df35bf6a2c96e633fe04bfb48e66ce
+--! Hash: sha1:eb0ddc7b9c4c68d8bca7c60c41795ff471b9703b
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.

@@ -1,5 +1,5 @@
---! Previous: sha1:6b22d9851a66075b416807b95e2633be7a4ed6d4
---! Hash: sha1:00b578187c048bf856729190c90997152e3608d8
+--! Previous: sha1:eb0ddc7b9c4c68d8bca7c60c41795ff471b9703b
+--! Hash: sha1:9d7bc0b967339ac2c9e2950dd0c7653f9b9e86e8
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

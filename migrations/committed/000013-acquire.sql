@@ -1,5 +1,5 @@
---! Previous: sha1:00b578187c048bf856729190c90997152e3608d8
---! Hash: sha1:54a9dd5288eb90ee2507155e17401745a9e60301
+--! Previous: sha1:9d7bc0b967339ac2c9e2950dd0c7653f9b9e86e8
+--! Hash: sha1:335a71fb50ee03d26f67ef3394f57d905f99b556
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:54a9dd5288eb90ee2507155e17401745a9e60301
---! Hash: sha1:713c33a7c2df5ad070567f8bb20f0ec7f9b2a475
+--! Previous: sha1:335a71fb50ee03d26f67ef3394f57d905f99b556
+--! Hash: sha1:613b09b43fd010bf8a9f720856bc29f23907c63b
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -8,31 +8,46 @@
 create function bookpost_private.fold_status(parcel_id uuid, is_return boolean, told_status text, present_status text)
 returns table (
   status text, reason_code text, is_action_required boolean,
-  delivered_at timestamptz, delivered_local_time timestamp, delivered_time_zone text
+  delivered_at timestamptz, delivered_local_time timestamp, delivered_time_zone text, is_set_aside boolean
 )
 language sql stable
 set search_path = pg_catalog, pg_temp
 begin atomic
-  with newest as (
-    select e.status, e.reason_code, e.is_action_required
+  with scans as not materialized (
+    select e.*, bookpost_private.is_of_earlier_life(e.occurred_at, e.local_time, e.is_date_only, p.sent_on, p.created_at) as is_earlier
     from bookpost.tracking_events e
-    where e.parcel_id = fold_status.parcel_id and e.status <> 'unknown'
+    join bookpost.parcels p on p.id = e.parcel_id
+    where e.parcel_id = fold_status.parcel_id
+  ),
+  newest as (
+    select e.status, e.reason_code, e.is_action_required
+    from scans e
+    where e.status <> 'unknown' and not e.is_earlier
     order by e.sort_at desc, e.sort_rank desc, e.identity desc
     limit 1
+  ),
+  earlier as (
+    select exists (select from scans e where e.is_earlier) as is_told,
+      not exists (select from scans e where not e.is_earlier) as is_all
   ),
   stage as (
     select coalesce(
       (select n.status from newest n),
-      nullif(told_status, 'unknown'),
+      case
+        when r.is_told and r.is_all then 'pending'
+        -- The carrier's own word for where it is may be the earlier parcel's as well.
+        when not r.is_told then nullif(told_status, 'unknown')
+      end,
       -- What carries no stage overwrites nothing.
       nullif(present_status, 'pending'),
       'unknown'
-    ) as status
+    ) as status, r.is_told and r.is_all as is_set_aside
+    from earlier r
   ),
   delivery as (
     select e.occurred_at, e.local_time, e.time_zone
-    from bookpost.tracking_events e, stage s
-    where e.parcel_id = fold_status.parcel_id and e.status = 'delivered' and s.status = 'delivered'
+    from scans e, stage s
+    where e.status = 'delivered' and s.status = 'delivered' and not e.is_earlier
     order by e.sort_at desc, e.sort_rank desc, e.identity desc
     limit 1
   )
@@ -45,12 +60,13 @@ begin atomic
     end,
     (select n.reason_code from newest n),
     coalesce((select n.is_action_required from newest n), false),
-    d.occurred_at, d.local_time, d.time_zone
+    d.occurred_at, d.local_time, d.time_zone,
+    s.is_set_aside
   from stage s left join delivery d on true;
 end;
 
 comment on function bookpost_private.fold_status(uuid, boolean, text, text) is
-  'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. A return that is delivered is return_to_sender with a delivery time. One row always.';
+  'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. Scans of an earlier life of the number count for nothing; is_set_aside: there are no others, and the status is pending. A return that is delivered is return_to_sender with a delivery time. One row always.';
 
 create type bookpost_private.lookup_report as (
   -- What the worker sends.
@@ -118,6 +134,37 @@ end;
 comment on function bookpost_private.notify_owners(uuid[]) is
   'Writes the notifications of the present status of some parcels, one per owner and book. Does not commit.';
 
+-- Brings a parcel's row in line with its scans after a person changed what counts. The caller holds the lock on its row in checks.
+create function bookpost_private.refold_parcel(parcel_id uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_is_new boolean;
+begin
+  update bookpost.parcels p set
+    status = f.status,
+    status_version = p.status_version + (p.status <> f.status)::integer,
+    status_changed_at = case when p.status <> f.status then clock_timestamp() else p.status_changed_at end,
+    reason_code = f.reason_code,
+    is_action_required = f.is_action_required,
+    delivered_at = f.delivered_at,
+    delivered_local_time = f.delivered_local_time,
+    delivered_time_zone = f.delivered_time_zone
+  from bookpost.parcels o
+  cross join lateral bookpost_private.fold_status(o.id, o.is_return, null, o.status) f
+  where p.id = refold_parcel.parcel_id and o.id = p.id
+  returning p.status <> o.status into v_is_new;
+  if v_is_new then
+    perform bookpost_private.notify_owners(array[refold_parcel.parcel_id]);
+  end if;
+  perform bookpost_private.close_finished_parcels(array[refold_parcel.parcel_id]);
+end;
+$$;
+
+comment on function bookpost_private.refold_parcel(uuid) is
+  'Sets a parcel''s status by its scans, tells its owners of a change, and closes it where it has run its course. Does not commit.';
+
 create function bookpost_private.record_lookups(reports jsonb, worker_id text)
 returns table (lookup_id uuid, parcel_id uuid, outcome text, status text, previous_status text)
 language plpgsql
@@ -165,9 +212,14 @@ begin
     return next;
   end loop;
 
-  -- 2. The fence: a lookup without its lease is stale and changes nothing.
+  -- 2. The fence: a lookup without its lease is stale and changes nothing. So is one whose last book has gone or got another
+  -- number meanwhile, though its parcel is still to be closed: the next sweep does that, and frees the lease. Not here, where
+  -- a probe that is given back would lock its circuit before the budgets.
   with gone as (
-    delete from bookpost_private.leases l where l.lookup_id = any (v_ids) and l.parcel_id = any (v_locked) returning l.*
+    delete from bookpost_private.leases l
+    where l.lookup_id = any (v_ids) and l.parcel_id = any (v_locked)
+      and exists (select from bookpost.parcel_books pb where pb.parcel_id = l.parcel_id and pb.stopped_at is null)
+    returning l.*
   )
   select coalesce(array_agg(gone::bookpost_private.leases), '{}') into v_leases from gone;
 
@@ -205,8 +257,10 @@ begin
   select jsonb_object_agg(p.id, p.status) into v_previous
   from bookpost.parcels p join unnest(v_leases) l on l.parcel_id = p.id;
 
-  -- 3. The scans. Seen again, a scan keeps its row; its place may move later, to where the fullest history puts it,
-  -- and a code that we have learnt since gets its stage.
+  -- 3. The scans. Told again, a scan keeps its row, and what it becomes does not depend on which telling came first: its
+  -- place is the latest one, so where the fullest history puts it (see orderEvents in src/carriers), but an instant that is
+  -- known goes before any wall clock; what one telling left out is filled in from another; a code that we have learnt since
+  -- gets its stage.
   insert into bookpost.tracking_events as e
     (parcel_id, identity, occurred_at, local_time, time_zone, is_date_only, raw_time, status, raw_code, is_code_listed,
      description, location, country_code, reason_code, is_action_required, sort_at, sort_rank)
@@ -220,18 +274,40 @@ begin
     reason_code text, is_action_required boolean, sort_at timestamptz, sort_rank smallint
   )
   where w.outcome = 'updated'
-  order by w.parcel_id, n.identity, n.sort_at desc, n.sort_rank desc
+  order by w.parcel_id, n.identity, n.occurred_at is not null desc, n.sort_at desc, n.sort_rank desc
   on conflict (parcel_id, identity) do update
-    set sort_at = greatest(e.sort_at, excluded.sort_at),
-      sort_rank = case
-        when excluded.sort_at > e.sort_at then excluded.sort_rank
-        when excluded.sort_at < e.sort_at then e.sort_rank
-        else greatest(e.sort_rank, excluded.sort_rank)
-      end,
+    set (occurred_at, local_time, time_zone, is_date_only, raw_time, sort_at, sort_rank) = (
+        select t.*
+        from (values
+          (e.occurred_at, e.local_time, e.time_zone, e.is_date_only, e.raw_time, e.sort_at, e.sort_rank),
+          (excluded.occurred_at, excluded.local_time, excluded.time_zone, excluded.is_date_only, excluded.raw_time,
+            excluded.sort_at, excluded.sort_rank)
+        ) t (occurred_at, local_time, time_zone, is_date_only, raw_time, sort_at, sort_rank)
+        -- The last three: so that two tellings of one instant end alike, whichever came first.
+        order by t.occurred_at is not null desc, t.sort_at desc, t.sort_rank desc,
+          t.local_time desc nulls last, t.time_zone desc nulls last, t.raw_time desc
+        limit 1
+      ),
       status = case when e.is_code_listed then e.status else excluded.status end,
-      is_code_listed = e.is_code_listed or excluded.is_code_listed
-    where (excluded.sort_at, excluded.sort_rank) > (e.sort_at, e.sort_rank)
-      or (excluded.is_code_listed and not e.is_code_listed);
+      is_code_listed = e.is_code_listed or excluded.is_code_listed,
+      description = coalesce(e.description, excluded.description),
+      location = coalesce(e.location, excluded.location),
+      country_code = coalesce(e.country_code, excluded.country_code),
+      reason_code = coalesce(e.reason_code, excluded.reason_code),
+      is_action_required = e.is_action_required or excluded.is_action_required
+    where (
+        excluded.occurred_at is not null, excluded.sort_at, excluded.sort_rank,
+        coalesce(excluded.local_time, '-infinity'), coalesce(excluded.time_zone, ''), excluded.raw_time
+      ) > (
+        e.occurred_at is not null, e.sort_at, e.sort_rank,
+        coalesce(e.local_time, '-infinity'), coalesce(e.time_zone, ''), e.raw_time
+      )
+      or (excluded.is_code_listed and not e.is_code_listed)
+      or (excluded.is_action_required and not e.is_action_required)
+      or (e.description is null and excluded.description is not null)
+      or (e.location is null and excluded.location is not null)
+      or (e.country_code is null and excluded.country_code is not null)
+      or (e.reason_code is null and excluded.reason_code is not null);
 
   -- 4. The status, and who is told of it.
   with target as (
@@ -240,7 +316,8 @@ begin
     from unnest(v_work) w
     join bookpost.parcels p on p.id = w.parcel_id
     cross join lateral bookpost_private.fold_status(w.parcel_id, p.is_return or coalesce(w.is_return, false), w.status, p.status) f
-    where w.outcome = 'updated'
+    -- What is told of an earlier parcel with this number says nothing of this one, who signed and where it was due included.
+    where w.outcome = 'updated' and not f.is_set_aside
   ),
   changed as (
     update bookpost.parcels p set

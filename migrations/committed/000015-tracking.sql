@@ -1,5 +1,5 @@
---! Previous: sha1:713c33a7c2df5ad070567f8bb20f0ec7f9b2a475
---! Hash: sha1:c8e2ec2ebf84785aa2068966658e007ab5bc258e
+--! Previous: sha1:613b09b43fd010bf8a9f720856bc29f23907c63b
+--! Hash: sha1:39399554843b7cb779afbfe3dd5ce65536e5043b
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -33,7 +33,8 @@ create function bookpost.track_book(
   declared_value numeric default null,
   declared_currency text default null,
   app_book_id text default null,
-  tracking_url text default null
+  tracking_url text default null,
+  sent_on date default null
 ) returns bookpost.books
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -60,6 +61,11 @@ begin
   end if;
   if track_book.owner is not null and not exists (select from bookpost.users u where u.id = track_book.owner) then
     raise exception 'There is no user %.', track_book.owner using errcode = 'BP404';
+  end if;
+  -- A day ahead: it is tomorrow somewhere.
+  if track_book.sent_on not between date '1970-01-01' and (clock_timestamp() at time zone 'UTC')::date + 1 then
+    raise exception 'Nothing can have been posted on %.', track_book.sent_on
+      using errcode = 'BP400', hint = 'Leave the day out if it is not known or still to come.';
   end if;
   v_owner := coalesce(track_book.owner, bookpost_private.default_owner());
 
@@ -99,6 +105,29 @@ begin
     exit when found and exists (select from bookpost.parcels p where p.id = v_parcel_id and p.closed_at is null);
   end loop;
 
+  -- Said of the parcel, so for all who track it; said anew, the newest word counts. Which scans count follows from it, and
+  -- the carrier is asked again for the rest: who signed, where it is due.
+  if track_book.sent_on is not null then
+    update bookpost.parcels p set sent_on = track_book.sent_on
+    where p.id = v_parcel_id and p.sent_on is distinct from track_book.sent_on;
+    if found then
+      update bookpost_private.checks c set
+        digest = null,
+        next_check_at = case when c.next_check_at is not null then least(
+          c.next_check_at,
+          greatest(
+            clock_timestamp(),
+            c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code),
+            bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
+          )
+        ) end
+      where c.parcel_id = v_parcel_id;
+      if exists (select from bookpost.tracking_events e where e.parcel_id = v_parcel_id) then
+        perform bookpost_private.refold_parcel(v_parcel_id);
+      end if;
+    end if;
+  end if;
+
   -- Asked twice, the same book: by the app's id, or else by title in the same parcel.
   if track_book.app_book_id is not null then
     insert into bookpost.books as b (owner_id, title, author, declared_value, declared_currency, app_book_id)
@@ -137,8 +166,8 @@ begin
 end;
 $$;
 
-comment on function bookpost.track_book(text, text, text, text, uuid, numeric, text, text, text) is
-  'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). Asked again it returns the same book; with its app_book_id and another number it moves the book to that parcel. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
+comment on function bookpost.track_book(text, text, text, text, uuid, numeric, text, text, text, date) is
+  'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). sent_on: the day it was posted; needed only where that is more than two weeks ago, because carriers use numbers again and older scans are taken for another parcel''s. Asked again it returns the same book; with its app_book_id and another number it moves the book to that parcel. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
 
 -- The parcel a book is in now: the live one, else the latest.
 create function bookpost_private.current_parcel(book uuid) returns uuid
@@ -256,7 +285,6 @@ declare
   v_parcel_id uuid;
   v_parcel bookpost.parcels;
   v_now timestamptz := clock_timestamp();
-  v_new record;
 begin
   select b.* into v_book from bookpost.books b where b.id = mark_book.book;
   if not found then
@@ -289,22 +317,7 @@ begin
     v_parcel_id, 'by_hand:' || gen_random_uuid(), v_now, v_now at time zone 'UTC', 'UTC', v_now::text, mark_book.status, 'by_hand',
     mark_book.reason, v_now, 0
   );
-  select f.* into strict v_new
-  from bookpost_private.fold_status(v_parcel_id, v_parcel.is_return, null, v_parcel.status) f;
-  update bookpost.parcels p set
-    status = v_new.status,
-    status_version = p.status_version + (p.status <> v_new.status)::integer,
-    status_changed_at = case when p.status <> v_new.status then v_now else p.status_changed_at end,
-    reason_code = v_new.reason_code,
-    is_action_required = v_new.is_action_required,
-    delivered_at = v_new.delivered_at,
-    delivered_local_time = v_new.delivered_local_time,
-    delivered_time_zone = v_new.delivered_time_zone
-  where p.id = v_parcel_id;
-  if v_new.status <> v_parcel.status then
-    perform bookpost_private.notify_owners(array[v_parcel_id]);
-  end if;
-  perform bookpost_private.close_finished_parcels(array[v_parcel_id]);
+  perform bookpost_private.refold_parcel(v_parcel_id);
   return v_book;
 end;
 $$;
@@ -403,3 +416,13 @@ begin atomic
 end;
 comment on function bookpost.parcels_did_last_look_work(bookpost.parcels) is
   'Whether the carrier answered when it was last asked; null: not asked yet.';
+
+create function bookpost.tracking_events_is_of_earlier_life(event bookpost.tracking_events) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select bookpost_private.is_of_earlier_life(event.occurred_at, event.local_time, event.is_date_only, p.sent_on, p.created_at)
+  from bookpost.parcels p where p.id = event.parcel_id;
+end;
+comment on function bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events) is
+  'Whether this scan is of an earlier parcel with the same number: then it changed no status and nobody was told. Where it is of this one, say when the parcel was sent (track_book, sent_on).';

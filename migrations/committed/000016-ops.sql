@@ -1,5 +1,5 @@
---! Previous: sha1:c8e2ec2ebf84785aa2068966658e007ab5bc258e
---! Hash: sha1:986ff74cade4b2185ff9fb59e46c812a9a5d9501
+--! Previous: sha1:39399554843b7cb779afbfe3dd5ce65536e5043b
+--! Hash: sha1:70aeae0122983e1b7aa8b675fc6bf7b11f22c4e8
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -60,7 +60,8 @@ select
     else c.next_check_at
   end as until,
   coalesce(o.person_after <= now() - coalesce(c.last_changed_at, p.created_at), false)
-    or coalesce(c.pause_reason in ('quarantined', 'no_api'), false) as needs_person,
+    or coalesce(c.pause_reason in ('quarantined', 'no_api'), false)
+    or (p.status = 'pending' and exists (select from bookpost.tracking_events e where e.parcel_id = p.id)) as needs_person,
   c.last_outcome,
   c.last_error,
   c.last_looked_at
@@ -101,11 +102,30 @@ join bookpost.parcels p on p.id = c.parcel_id and p.closed_at is null
 left join bookpost_private.lookup_outcomes o on o.outcome = c.last_outcome
 where c.pause_reason = 'quarantined' or o.person_after <= now() - coalesce(c.last_changed_at, p.created_at)
 union all
+-- A parcel with scans is pending only where none of them counts (fold_status).
+select 'earlier_life', c.api_code, p.id, p.carrier_code || ' ' || p.tracking_number,
+  e.scans || ' scans, the last of ' || (e.last_at at time zone 'UTC')::date || ', are taken for an earlier parcel''s with this number', e.since
+from bookpost.parcels p
+join bookpost_private.checks c on c.parcel_id = p.id
+cross join lateral (
+  select count(*) as scans, max(t.sort_at) as last_at, min(t.first_seen_at) as since
+  from bookpost.tracking_events t where t.parcel_id = p.id
+) e
+where p.closed_at is null and p.status = 'pending' and e.scans > 0
+union all
+-- 24 hours: no zone's clock is further ahead of UTC than 14. Such a scan counts as the newest until its time has come.
+select 'future_scan', c.api_code, p.id, p.carrier_code || ' ' || p.tracking_number,
+  'a scan (' || e.raw_code || ') has the time ' || e.raw_time, e.first_seen_at
+from bookpost.tracking_events e
+join bookpost.parcels p on p.id = e.parcel_id and p.closed_at is null
+join bookpost_private.checks c on c.parcel_id = p.id
+where e.sort_at > now() + interval '24 hours'
+union all
 select 'parked', b.api_code, null, b.api_code, b.parked_reason, b.parked_at
 from bookpost_private.budgets b where b.parked_at is not null;
 
 comment on view bookpost_ops.needs_person is
-  'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, answers that make no sense, requests that were refused, APIs that refused our credentials.';
+  'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, numbers whose scans are all of an earlier parcel (the new one is not scanned yet, or it was sent earlier than we think: then track it again with sent_on), scans from the future, answers that make no sense, requests that were refused, APIs that refused our credentials.';
 
 create view bookpost_ops.circuits with (security_invoker = true) as
 select
@@ -191,5 +211,6 @@ grant execute on function
   to bookpost_visitor, bookpost_member, bookpost_operator;
 grant execute on function
   bookpost.parcels_tracking_page(bookpost.parcels), bookpost.parcels_last_looked_at(bookpost.parcels),
-  bookpost.parcels_next_look_at(bookpost.parcels), bookpost.parcels_did_last_look_work(bookpost.parcels)
+  bookpost.parcels_next_look_at(bookpost.parcels), bookpost.parcels_did_last_look_work(bookpost.parcels),
+  bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events)
   to bookpost_member, bookpost_operator;

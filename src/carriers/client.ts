@@ -24,6 +24,8 @@ export interface CarrierClientOptions {
   readonly baseUrl?: string;
   /** The clock; the system's unless one is handed in. */
   readonly now?: () => Date;
+  /** Milliseconds since any moment, that only go forward; how long a token has lived is counted in them. */
+  readonly elapsedMs?: () => number;
   readonly limits?: Partial<HttpLimits>;
 }
 
@@ -80,6 +82,7 @@ export function createCarrierClient(
 ): CarrierClient {
   const { authentication, name } = adapter;
   const { credentials, baseUrl = adapter.baseUrl, now = () => new Date() } = options;
+  const { elapsedMs = () => performance.now() } = options;
   const base = parseBaseUrl(baseUrl);
   if (base === null)
     throw new UsageError(
@@ -100,7 +103,7 @@ export function createCarrierClient(
 
   const tokens =
     authentication.kind === "oauth2"
-      ? createTokenSource({ carrierName: name, ask: askForToken, now })
+      ? createTokenSource({ carrierName: name, ask: askForToken, elapsedMs })
       : null;
 
   async function askForToken(calls: CarrierCall[]): Promise<CarrierResponse> {

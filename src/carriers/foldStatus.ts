@@ -4,39 +4,44 @@ import { sortTime, WIDEST_ZONE_DIFFERENCE_MS } from "./carrierTime.ts";
 /** An event with its place in the parcel's history; the database stores both and orders by them. */
 export interface OrderedEvent {
   readonly event: TrackingEvent;
-  /** ISO instant in UTC. The event's own where known; otherwise its wall clock read as UTC, lifted past the scan before it. */
+  /** ISO instant in UTC. The event's own where known; otherwise its wall clock read as UTC, lifted to scans listed before it. */
   readonly sortAt: string;
-  /** Position among the answer's events with the same `sortAt`, oldest first, from 0. */
+  /** Position in the answer, oldest first, from 0. */
   readonly sortRank: number;
 }
 
 /**
  * Gives each event of one answer its sort key. Takes and returns the carrier's
  * own order, oldest first; sorting by `sortAt`, then `sortRank` gives the history.
+ *
+ * An answer that leaves scans out never gives one a later key than the full
+ * answer does: fewer scans stand before it, so fewer lift it. The database
+ * keeps the latest key of each scan, and so the full answer's order stands,
+ * whichever answers came before and after it.
  */
 export function orderEvents(events: readonly TrackingEvent[]): OrderedEvent[] {
-  const ordered: OrderedEvent[] = [];
-  const countBySortAt = new Map<string, number>();
-  let previousMs: number | null = null;
-  for (const event of events) {
-    const sortMs = sortKey(event, previousMs);
-    const sortAt = new Date(sortMs).toISOString();
-    const sortRank = countBySortAt.get(sortAt) ?? 0;
-    countBySortAt.set(sortAt, sortRank + 1);
-    ordered.push({ event, sortAt, sortRank });
-    previousMs = sortMs;
-  }
-  return ordered;
+  const ownMs = events.map(sortTime);
+  return events.map((event, sortRank) => ({
+    event,
+    sortAt: new Date(sortKey(event, ownMs.slice(0, sortRank + 1))).toISOString(),
+    sortRank,
+  }));
 }
 
 /**
- * A time without an offset that seems a little earlier than the scan before it
- * is another zone's clock, and the carrier's own order is believed instead.
+ * A time without an offset that seems a little earlier than a scan listed
+ * before it is another zone's clock, and the carrier's own order is believed
+ * instead. `ownMs` are the times of the scans up to this one, as told: were
+ * they lifted ones, a scan left out could lift another further.
  */
-function sortKey(event: TrackingEvent, previousMs: number | null): number {
-  const ownMs = sortTime(event);
-  if (event.occurredAt !== null || previousMs === null || ownMs >= previousMs) return ownMs;
-  return previousMs - ownMs <= WIDEST_ZONE_DIFFERENCE_MS ? previousMs : ownMs;
+function sortKey(event: TrackingEvent, ownMs: readonly number[]): number {
+  const own = ownMs.at(-1) as number;
+  if (event.occurredAt !== null) return own;
+  return ownMs.reduce(
+    (latest, before) =>
+      before - own <= WIDEST_ZONE_DIFFERENCE_MS ? Math.max(latest, before) : latest,
+    own,
+  );
 }
 
 /** On the way back these mean the same to the person who waits: it is not coming. */

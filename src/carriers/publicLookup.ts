@@ -1,26 +1,45 @@
 import { type LookupAddress, type LookupOptions, lookup } from "node:dns";
 import { BlockList } from "node:net";
 
-/** Networks that are nobody's on the internet (IANA special-purpose registries); IPv4 rules also catch mapped IPv6. */
-const PRIVATE = new BlockList();
-for (const [network, prefix] of [
+/** IPv4 networks that are nobody's on the internet (IANA special-purpose registry); BlockList takes IPv6-mapped addresses for them as well. */
+const PRIVATE_4 = [
   ["0.0.0.0", 8],
   ["10.0.0.0", 8],
   ["100.64.0.0", 10],
   ["127.0.0.0", 8],
   ["169.254.0.0", 16],
   ["172.16.0.0", 12],
+  ["192.0.0.0", 24],
+  ["192.0.2.0", 24],
   ["192.168.0.0", 16],
+  ["198.18.0.0", 15],
+  ["198.51.100.0", 24],
+  ["203.0.113.0", 24],
   ["224.0.0.0", 3],
-] as const)
-  PRIVATE.addSubnet(network, prefix, "ipv4");
-for (const [network, prefix] of [
-  ["::", 127],
+] as const;
+
+/** The same of IPv6, and the tunnels of former days, which lead to an IPv4 address that they hide. */
+const PRIVATE_6 = [
+  ["::", 96],
+  ["64:ff9b:1::", 48],
+  ["100::", 64],
+  ["2001::", 32],
+  ["2001:db8::", 32],
+  ["2002::", 16],
   ["fc00::", 7],
   ["fe80::", 10],
+  ["fec0::", 10],
   ["ff00::", 8],
-] as const)
-  PRIVATE.addSubnet(network, prefix, "ipv6");
+] as const;
+
+const PRIVATE = new BlockList();
+for (const [network, prefix] of PRIVATE_4) {
+  PRIVATE.addSubnet(network, prefix, "ipv4");
+  // Where there is IPv6 only, a gateway translates these to the IPv4 address at their end (RFC 6052):
+  // most carriers are reached so there, and so would our own network be.
+  PRIVATE.addSubnet(`64:ff9b::${network}`, 96 + prefix, "ipv6");
+}
+for (const [network, prefix] of PRIVATE_6) PRIVATE.addSubnet(network, prefix, "ipv6");
 
 export function isPublicAddress(address: string): boolean {
   return !PRIVATE.check(address, address.includes(":") ? "ipv6" : "ipv4");

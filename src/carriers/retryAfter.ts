@@ -9,7 +9,8 @@ const LONGEST_MS = 24 * 3_600_000;
  * The instant an answer's Retry-After names, between a second and a day from
  * when it was received; null where there is none or it makes no sense. A date
  * is compared with the answer's own `Date`, so a carrier whose clock is wrong,
- * or ours, still means the wait it meant.
+ * or ours, still means the wait it meant. Without a `Date` a date says nothing:
+ * on a clock of ours that is an hour slow, "in a minute" would be an hour.
  * @param resetHeader a header that gives the instant in Unix seconds, read where there is no Retry-After
  */
 export function readRetryAfter(
@@ -19,7 +20,7 @@ export function readRetryAfter(
   const text = response.headers["retry-after"]?.trim() ?? "";
   const reset = resetHeader === undefined ? "" : (response.headers[resetHeader]?.trim() ?? "");
   const { receivedAt } = response;
-  const answeredAt = readHttpDate(response.headers.date ?? "") || receivedAt.getTime();
+  const answeredAt = readHttpDate(response.headers.date ?? "");
   const waitMs = NUMBER.test(text)
     ? Number(text) * 1_000
     : text === "" && NUMBER.test(reset)

@@ -39,19 +39,20 @@ export interface TokenSource {
 
 /**
  * Keeps one OAuth2 token for everybody.
- * @param ask sends the token request; throws a LookupError unless the answer is a 2xx
+ * @param options.ask sends the token request; throws a LookupError unless the answer is a 2xx
  */
 export function createTokenSource(options: {
   readonly carrierName: string;
   readonly ask: (calls: CarrierCall[]) => Promise<CarrierResponse>;
-  readonly now: () => Date;
+  /** Milliseconds that only go forward: a wall clock that is put back would keep a dead token alive. */
+  readonly elapsedMs: () => number;
 }): TokenSource {
   let current: { readonly token: Secret; readonly refreshAtMs: number } | null = null;
   let flight: Promise<Secret> | null = null;
 
   async function fetchToken({ beforeRequest, calls }: TokenAsker): Promise<Secret> {
     await beforeRequest();
-    const askedAtMs = options.now().getTime();
+    const askedAtMs = options.elapsedMs();
     const response = await options.ask(calls);
     const parsed = reply.safeParse(parseJson(response.body));
     if (!parsed.success)
@@ -71,7 +72,7 @@ export function createTokenSource(options: {
 
   return {
     async token(asker, signal) {
-      if (current !== null && options.now().getTime() < current.refreshAtMs) return current.token;
+      if (current !== null && options.elapsedMs() < current.refreshAtMs) return current.token;
       // Another's request: what it ends with is for that one to report. Here nothing failed and nobody was refused.
       if (flight !== null) {
         const shared = flight.catch(() => {

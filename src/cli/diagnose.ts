@@ -202,6 +202,9 @@ const NEEDS: Readonly<Record<string, string>> = {
   not_found: "unknown to their carrier for 30 days",
   malformed: "answered with what makes no sense",
   rejected: "refused by their carrier",
+  future_scan: "with a scan from the future, which hides what comes after it",
+  earlier_life:
+    "with scans of an earlier parcel only (sent more than two weeks before they were tracked? npx bookpost track … --sent-on)",
 };
 
 function checkNeedsPerson({ needsPerson }: Health): Finding[] {

@@ -1,4 +1,6 @@
 import pg from "pg";
+import { isPassingTrouble } from "./passingTrouble.ts";
+import { persist } from "./persist.ts";
 
 /** Who connects: shown in pg_stat_activity, and the reason for each separate pool. */
 export type PoolPurpose =
@@ -91,7 +93,43 @@ export function createPool(
   // While a client is checked out its errors come here; the query that runs rejects as well.
   pool.on("connect", (client) => client.on("error", onError));
   endDoubtfulClients(pool);
+  if (purpose === "queue") persistWhatIsDoneOnce(pool);
   return pool;
+}
+
+/**
+ * graphile-worker's names for the statements that end a job or give it back, and the texts of those that read its tasks'
+ * numbers. Done twice, they do nothing the second time.
+ */
+const DONE_ONCE = /^(complete|fail|return)_job|_private_tasks as tasks/;
+
+/**
+ * graphile-worker does two things only once. The end of a job: where the
+ * connection is lost that moment, or none is to be had, it stops the whole pool.
+ * And the reading of its tasks' numbers, at the first fetch: it keeps the error,
+ * and every later fetch fails with it (seen: a worker that lived and took no
+ * job). So where these fail in a way that passes they are done again, on another
+ * connection.
+ */
+function persistWhatIsDoneOnce(pool: pg.Pool): void {
+  pool.on("connect", (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown;
+    client.query = ((...args: unknown[]) => {
+      const result = query(...args);
+      const { name, text = "" } = (args[0] ?? {}) as { name?: string; text?: string };
+      const isDoneOnce = DONE_ONCE.test(name ?? text) || DONE_ONCE.test(String(args[0]));
+      if (!(result instanceof Promise && isDoneOnce)) return result;
+      return result.catch((error) => {
+        if (!isPassingTrouble(error)) throw error;
+        return persist(() => pool.query(args[0] as pg.QueryConfig));
+      });
+    }) as typeof client.query;
+  });
+  const connect = pool.connect.bind(pool) as (callback?: unknown) => unknown;
+  pool.connect = ((callback?: unknown) =>
+    callback
+      ? connect(callback)
+      : persist(() => connect() as Promise<unknown>)) as typeof pool.connect;
 }
 
 /** "cached plan must not change result type": a column that a prepared statement returns was altered. */

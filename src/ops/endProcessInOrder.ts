@@ -6,6 +6,9 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Chosen: running lookups get 5 s (graphile.config.ts) and some more to be written down; supervisors kill after 10. */
 const PATIENCE_MS = 9_000;
 
+/** Chosen: what is left to do, such as printing, takes no time. */
+const HANGING_MS = 2_000;
+
 /**
  * For the stock `graphile-worker` command, whose exit code says little: after a
  * signal it kills itself by that signal, and a pool that broke down ends the
@@ -33,18 +36,18 @@ export function endProcessInOrder(logger: Logger): {
       // One that ends when it has nothing to do (--once) may do so.
       if (!pool.id.startsWith("pool-")) return;
       for (const signal of SIGNALS) process.on(signal, onSignal);
+      const end = (what: string) => {
+        isDrained = true;
+        if (isAsked) return;
+        // 57 is the queue's own, for a schema that has become too new for it.
+        process.exitCode ??= 1;
+        logger.error(what);
+        // It ends by itself now, unless something of it hangs.
+        setTimeout(() => process.exit(), HANGING_MS).unref();
+      };
       pool.promise.then(
-        () => {
-          isDrained = true;
-          if (isAsked) return;
-          // 57 is the queue's own, for a schema that has become too new for it.
-          process.exitCode ??= 1;
-          logger.error("The worker has ended by itself.");
-        },
-        (error) => {
-          process.exitCode ??= 1;
-          logger.error(`The worker has ended by itself: ${error?.message ?? error}`);
-        },
+        () => end("The worker has ended by itself."),
+        (error) => end(`The worker has ended by itself: ${error?.message ?? error}`),
       );
     },
   };

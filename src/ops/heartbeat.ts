@@ -23,17 +23,23 @@ const STRAYS_EVERY = 5;
 /** A worker that has not reached the database for so long ends: others, or its next life, do better. Chosen. */
 const LOST_AFTER_MS = 15_000;
 
+/** A worker without a job that has not been able to ask for one at so many beats in a row ends likewise. */
+const IDLE_BEATS = 15;
+
 /** What a worker holds at this moment. */
 export interface Holdings {
   /** Ids of jobs, and of lookups that were permitted. */
   jobIds(): string[];
   lookupIds(): string[];
+  /** Whether it has jobs, or has been able to ask for some since this was asked last. */
+  isAtWork(): boolean;
 }
 
 /**
  * Says that this worker is alive, frees what dead ones hold, and what this one
  * holds without knowing. Errors are told and survived, until the database has
- * not been reached for 15 seconds: then `onLost` hears of it, once.
+ * not been reached, or the queue not been asked, for 15 seconds: then `onLost`
+ * hears of it, once.
  */
 export function startHeartbeat(options: {
   /** Of its own, so that a busy pool never makes a living worker look dead. */
@@ -94,8 +100,13 @@ export function startHeartbeat(options: {
   const beating = single("a heartbeat failed", onError);
   const sweeping = single("a sweep failed", onError);
   let beats = 0;
+  let idleBeats = 0;
   beating.run(beatOnce);
   const timer = setInterval(() => {
+    // Counted in beats: one who was frozen for a minute has missed only one.
+    idleBeats = holdings.isAtWork() ? 0 : idleBeats + 1;
+    if (idleBeats >= IDLE_BEATS)
+      lose("The queue has not been asked for jobs for 15 seconds, though there was room for some.");
     beating.run(beatOnce);
     // While the database is away the beats say so often enough.
     if (failingSince === null) sweeping.run(() => sweepOnce(beats++));

@@ -9,6 +9,8 @@ const ENDING_MS = 10_000;
 export interface JobsInHand {
   /** The ids of all jobs that this worker pool has fetched and not yet given up. */
   ids(): string[];
+  /** Whether it has unfinished jobs, or has got an answer to asking for some since this was asked last. */
+  isAtWork(): boolean;
   stop(): void;
 }
 
@@ -24,12 +26,19 @@ export function followJobs(
 ): JobsInHand {
   // Until when each counts; those that have not ended: for ever.
   const until = new Map<string, number>();
+  let hasAsked = true;
   const hold = (job: Job) => until.set(String(job.id), Number.POSITIVE_INFINITY);
   const letGo = (job: Job) => until.set(String(job.id), now() + ENDING_MS);
   const listeners = {
     // With one pool's jobs at a time in a process nothing else would fetch; with two, the lock says whose it is.
-    "localQueue:getJobs:complete": ({ jobs }: { jobs: Job[] }) =>
-      jobs.filter((job) => job.locked_by === pool.id).forEach(hold),
+    "localQueue:getJobs:complete": ({ jobs }: { jobs: Job[] }) => {
+      hasAsked = true;
+      jobs.filter((job) => job.locked_by === pool.id).forEach(hold);
+    },
+    // Where there is no local queue.
+    "worker:getJob:empty": () => {
+      hasAsked = true;
+    },
     "localQueue:returnJobs": ({ jobs }: { jobs: Job[] }) =>
       jobs.filter((job) => until.has(String(job.id))).forEach(letGo),
     "job:start": ({ job }: { job: Job }) => {
@@ -45,6 +54,11 @@ export function followJobs(
     ids() {
       for (const [id, end] of until) if (end <= now()) until.delete(id);
       return [...until.keys()];
+    },
+    isAtWork() {
+      const isAtWork = hasAsked || [...until.values()].includes(Number.POSITIVE_INFINITY);
+      hasAsked = false;
+      return isAtWork;
     },
     stop() {
       for (const [name, listener] of Object.entries(listeners))

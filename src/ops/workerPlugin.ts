@@ -124,11 +124,15 @@ function open(options: {
     workerId,
     apiFingerprints: Object.fromEntries(configured.map((c) => [c.code, fingerprint(c)])),
     clock,
-    holdings: { jobIds: jobs.ids, lookupIds: () => runtime.tracker.lookupIds() },
+    holdings: {
+      jobIds: jobs.ids,
+      isAtWork: jobs.isAtWork,
+      lookupIds: () => runtime.tracker.lookupIds(),
+    },
     onError,
     onLost(error) {
       onError("this worker ends", error);
-      if (!(events as unknown as NodeJS.EventEmitter).emit(LOST, error)) process.exit(1);
+      if (!tellLost(events, error)) process.exit(1);
     },
   });
   const runtime = openRuntime({
@@ -138,6 +142,8 @@ function open(options: {
     carriers: config.carriers,
     ready: heartbeat.ready,
   });
+  // The queue's runner may never tell of it.
+  workerPool.promise.catch((error) => tellLost(events, error));
   const codes = configured.map(({ code }) => code);
   heartbeat.ready
     .then(() => compareSlots(pool, codes, config.concurrency))
@@ -152,4 +158,9 @@ function open(options: {
     await runtime.close();
     await Promise.allSettled(pools.map((each) => each.end()));
   };
+}
+
+/** Whether somebody was told. */
+function tellLost(events: WorkerEvents, error: unknown): boolean {
+  return (events as unknown as NodeJS.EventEmitter).emit(LOST, error);
 }

@@ -11,6 +11,8 @@ export interface NewBook {
   readonly declaredCurrency?: string | undefined;
   readonly appBookId?: string | undefined;
   readonly trackingUrl?: string | undefined;
+  /** The day it was posted, "2025-08-26". */
+  readonly sentOn?: string | undefined;
 }
 
 export interface TrackedBook {
@@ -26,7 +28,8 @@ export async function trackBook(db: Queryable, book: NewBook): Promise<TrackedBo
     `select b.id, b.owner_id as "ownerId", b.title, b.author
     from bookpost.track_book(
       title => $1, carrier => $2, tracking_number => $3, author => $4, owner => $5::uuid,
-      declared_value => $6::numeric, declared_currency => $7, app_book_id => $8, tracking_url => $9
+      declared_value => $6::numeric, declared_currency => $7, app_book_id => $8, tracking_url => $9,
+      sent_on => $10::date
     ) b`,
     [
       book.title,
@@ -38,6 +41,7 @@ export async function trackBook(db: Queryable, book: NewBook): Promise<TrackedBo
       book.declaredCurrency,
       book.appBookId,
       book.trackingUrl,
+      book.sentOn,
     ],
   );
   return rows[0] as TrackedBook;

@@ -6,6 +6,7 @@ import type { Pool } from "pg";
 import { createPool } from "../../src/db/pool.ts";
 import { startEmbeddedPostgres } from "../../src/ops/embeddedPostgres.ts";
 import { migrate } from "../../src/ops/migrate.ts";
+import { chanceFrom } from "../helpers/chance.ts";
 import { type Life, livesFrom } from "./polling/lives.ts";
 import {
   delaysOf,
@@ -16,7 +17,6 @@ import {
   shortestGap,
   spreadOf,
 } from "./polling/measure.ts";
-import { chanceFrom } from "./polling/random.ts";
 import { type Looks, watchByPolicy, watchHourly } from "./polling/watch.ts";
 
 const HELP = `npm run bench -- polling [--parcels 10000] [--seed 1] [--json]

@@ -146,12 +146,12 @@ describe("orderEvents", () => {
       ]),
     ).toEqual([
       ["2025-03-01T00:00:00.000Z", 0],
-      ["2025-03-02T08:00:00.000Z", 0],
-      ["2025-03-03T08:00:00.000Z", 0],
+      ["2025-03-02T08:00:00.000Z", 1],
+      ["2025-03-03T08:00:00.000Z", 2],
     ]);
   });
 
-  test("a wall clock is lifted to the scan before it, and equal keys are ranked", () => {
+  test("a wall clock is lifted to the scan before it, and equal keys are ranked by the carrier's order", () => {
     expect(
       keys([
         event(null, at("2025-03-02T08:00:00Z")),
@@ -163,7 +163,7 @@ describe("orderEvents", () => {
       ["2025-03-02T08:00:00.000Z", 0],
       ["2025-03-02T08:00:00.000Z", 1],
       ["2025-03-02T08:00:00.000Z", 2],
-      ["2025-03-02T09:00:00.000Z", 0],
+      ["2025-03-02T09:00:00.000Z", 3],
     ]);
   });
 
@@ -172,7 +172,7 @@ describe("orderEvents", () => {
       keys([event(null, at("2025-03-02T08:00:00Z")), event(null, local("2025-03-01T05:59:59"))]),
     ).toEqual([
       ["2025-03-02T08:00:00.000Z", 0],
-      ["2025-03-01T05:59:59.000Z", 0],
+      ["2025-03-01T05:59:59.000Z", 1],
     ]);
   });
 
@@ -181,7 +181,39 @@ describe("orderEvents", () => {
       keys([event(null, at("2025-03-02T08:00:00Z")), event(null, at("2025-03-02T07:00:00Z"))]),
     ).toEqual([
       ["2025-03-02T08:00:00.000Z", 0],
-      ["2025-03-02T07:00:00.000Z", 0],
+      ["2025-03-02T07:00:00.000Z", 1],
     ]);
+  });
+
+  test("an answer that leaves scans out gives none a later key than the full one", () => {
+    const scans = fc.array(
+      fc.record({
+        // Within two days, so that some clocks differ by more than any two zones do.
+        minute: fc.nat({ max: 2 * 24 * 60 }),
+        isInstant: fc.boolean(),
+      }),
+      { maxLength: 10 },
+    );
+    const cases = scans
+      .map((some) =>
+        some.map(({ minute, isInstant }, i) => {
+          const iso = new Date(Date.UTC(2025, 2, 1, 0, minute)).toISOString().slice(0, 19);
+          return event("in_transit", isInstant ? at(`${iso}Z`) : local(iso), String(i));
+        }),
+      )
+      .chain((full) => fc.tuple(fc.constant(full), fc.subarray(full)));
+    fc.assert(
+      fc.property(cases, ([full, some]) => {
+        const keyIn = new Map(orderEvents(full).map((o) => [o.event.identity, o]));
+        for (const { event: scan, sortAt, sortRank } of orderEvents(some)) {
+          const key = keyIn.get(scan.identity);
+          if (!key) throw new Error("a scan of its own");
+          const isNotLater =
+            sortAt < key.sortAt || (sortAt === key.sortAt && sortRank <= key.sortRank);
+          expect(isNotLater).toBe(true);
+        }
+      }),
+      { numRuns: 2000 },
+    );
   });
 });

@@ -59,8 +59,8 @@ test("fifty lookups whose token was withdrawn fetch one new token and are all an
 
 test("a token is fetched anew before it ends, and not before nine tenths of its life but once", async () => {
   const sandbox = await start(1_000_000);
-  let nowMs = Date.parse("2025-09-01T12:00:00Z");
-  const client = clientOf(sandbox, "ups", { now: () => new Date(nowMs) });
+  let nowMs = 5_000;
+  const client = clientOf(sandbox, "ups", { elapsedMs: () => nowMs });
   await client.lookUp(NUMBER);
   // The margin is a tenth of its life, and jitter at most doubles it.
   nowMs += 799_000;
@@ -70,6 +70,24 @@ test("a token is fetched anew before it ends, and not before nine tenths of its 
   await client.lookUp(NUMBER);
   expect(count(sandbox, "token")).toBe(2);
   expect(sandbox.log.filter(({ status }) => status === 401)).toEqual([]);
+});
+
+test("a wall clock that is put back or forth changes nothing in a token's life", async () => {
+  const sandbox = await start(1_000_000);
+  let nowMs = 5_000;
+  let wallMs = Date.parse("2025-09-01T12:00:00Z");
+  const client = clientOf(sandbox, "ups", {
+    elapsedMs: () => nowMs,
+    now: () => new Date(wallMs),
+  });
+  await client.lookUp(NUMBER);
+  wallMs += 86_400_000;
+  await client.lookUp(NUMBER);
+  expect(count(sandbox, "token")).toBe(1);
+  wallMs -= 2 * 86_400_000;
+  nowMs += 901_000;
+  await client.lookUp(NUMBER);
+  expect(count(sandbox, "token")).toBe(2);
 });
 
 test("refused with a new token too, the lookup is rejected after one repetition", async () => {

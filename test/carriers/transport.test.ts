@@ -1,6 +1,4 @@
-import { once } from "node:events";
-import { createServer, type RequestListener } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
+import { createServer as createTcpServer } from "node:net";
 import { inspect } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createCarrierClient } from "../../src/carriers/client.ts";
@@ -8,6 +6,7 @@ import { dhl } from "../../src/carriers/dhl.ts";
 import { adapters } from "../../src/carriers/registry.ts";
 import { Secret } from "../../src/secret.ts";
 import { readFixtures } from "./readFixtures.ts";
+import { listen, serve, serveBytes } from "./servers.ts";
 import { clientAt, clientOf, withSandbox } from "./withSandbox.ts";
 
 const NUMBER = "00340434161094042557";
@@ -27,23 +26,6 @@ const OTHERWISE: Readonly<Record<string, Readonly<Record<number, string>>>> = {
 
 /** Deadlines a test can wait for. */
 const SHORT = { limits: { connectTimeoutMs: 200, totalTimeoutMs: 300 } };
-
-/** The port of a server that listens now and is closed after the test. */
-async function listen(server: Server): Promise<number> {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
-/** An HTTP server that answers everything in one way. */
-async function serve(listener: RequestListener): Promise<string> {
-  const server = createServer(listener);
-  onTestFinished(() => server.closeAllConnections());
-  return `http://127.0.0.1:${await listen(server)}`;
-}
 
 describe.each(adapters.map(({ code }) => code))("%s", (code) => {
   // An aggregator has to be told whose parcel it is.
@@ -85,7 +67,7 @@ describe.each(adapters.map(({ code }) => code))("%s", (code) => {
     [{ mode: "gzip_bomb" }, "malformed"],
     [{ mode: "truncated" }, "unavailable"],
     [{ mode: "reset" }, "unavailable"],
-  ] as const)("%j is %s", async (fault, outcome) => {
+  ] as const)("the fault %j makes the lookup %s", async (fault, outcome) => {
     const sandbox = await withSandbox({ scenarios: { [NUMBER]: PARCEL } });
     sandbox.fault({ ...fault, kind: "lookup" });
     const result = await clientOf(sandbox, code).lookUp(NUMBER, { carrierCode });
@@ -209,15 +191,6 @@ test("a connection that is never made up ends at the connect deadline", async ()
   });
 });
 
-/** A server that answers everything with these bytes and hangs up. */
-async function serveBytes(bytes: string): Promise<string> {
-  const server = createTcpServer((socket) => {
-    // The client hangs up where it has seen enough.
-    socket.on("error", () => {}).once("data", () => socket.end(bytes));
-  });
-  return `http://127.0.0.1:${await listen(server)}`;
-}
-
 test.each([
   ["SSH-2.0-OpenSSH_9.6\r\n", "malformed", "NOT_HTTP"],
   [`HTTP/1.1 200 OK\r\nx: ${"y".repeat(99_999)}\r\n\r\n`, "malformed", "UND_ERR_HEADERS_OVERFLOW"],
@@ -230,7 +203,7 @@ test.each([
     "UND_ERR_SOCKET",
   ],
   ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "malformed", "NOT_HTTP"],
-])("%j is %s", async (bytes, outcome, code) => {
+])("the bytes %j make the lookup %s", async (bytes, outcome, code) => {
   const client = clientAt(await serveBytes(bytes), "dhl");
   expect(await client.lookUp(NUMBER)).toMatchObject({ error: { outcome, code } });
 });

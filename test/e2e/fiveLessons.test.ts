@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { adapters } from "../../src/carriers/registry.ts";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../src/sandbox/server.ts";
+import { upsNumber } from "../helpers/carrierNumbers.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { dispatchNow } from "../helpers/dispatchNow.ts";
 import { until } from "../helpers/until.ts";
@@ -35,16 +36,6 @@ afterAll(async () => {
 });
 
 const SCAN = { at: "2026-11-20T09:15:00-05:00", city: "DUNLAP", region: "TN", country: "US" };
-
-/** Valid 1Z numbers: the check digit is that of the fifteen characters before it. */
-function upsNumber(serial: number): string {
-  const body = `R8939035${String(serial).padStart(7, "0")}`;
-  const sum = [...body].reduce((total, c, i) => {
-    const value = /\d/.test(c) ? Number(c) : (c.charCodeAt(0) - 3) % 10;
-    return total + value * (i % 2 === 0 ? 1 : 2);
-  }, 0);
-  return `1Z${body}${(10 - (sum % 10)) % 10}`;
-}
 
 async function track(serial: number): Promise<string> {
   const number = upsNumber(serial);

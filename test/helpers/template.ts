@@ -65,6 +65,8 @@ export async function cloneTemplate(server: Logins): Promise<TestDatabase> {
   const url = databaseUrl(server.ownerUrl, name);
   const pool = new pg.Pool({ connectionString: url, max: 12, options: "-c timezone=UTC" });
   pool.on("error", () => {});
+  // One that is checked out tells its errors itself.
+  pool.on("connect", (client) => client.on("error", () => {}));
   return {
     url,
     apiUrl: databaseUrl(server.apiUrl, name),

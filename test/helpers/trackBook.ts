@@ -22,13 +22,22 @@ export async function trackBook(
     readonly owner?: string;
     readonly title?: string;
     readonly appBookId?: string;
+    /** The day it was posted, for scans that are more than two weeks old. */
+    readonly sentOn?: string;
   } = {},
 ): Promise<TrackedBook> {
   const number = options.number ?? newNumber();
   const { rows: books } = await db.query<{ id: string; owner_id: string }>(
     `select id, owner_id from bookpost.track_book(
-       title => $1, carrier => $2, tracking_number => $3, owner => $4, app_book_id => $5)`,
-    [options.title ?? "A book", carrier, number, options.owner ?? null, options.appBookId ?? null],
+       title => $1, carrier => $2, tracking_number => $3, owner => $4, app_book_id => $5, sent_on => $6)`,
+    [
+      options.title ?? "A book",
+      carrier,
+      number,
+      options.owner ?? null,
+      options.appBookId ?? null,
+      options.sentOn ?? null,
+    ],
   );
   const { rows: parcels } = await db.query<{ id: string }>(
     `select id from bookpost.parcels

@@ -14,9 +14,11 @@ import { reasonText } from "../reasonText.ts";
 import { resolveBook } from "../resolveBook.ts";
 import { words } from "../words.ts";
 
+type ShownEvent = EventJson & Pick<StoredEvent, "isOfEarlierLife">;
+
 interface ShownParcel extends ParcelDetails {
   readonly why: Pick<Why, "reason" | "until"> | null;
-  readonly events: readonly EventJson[];
+  readonly events: readonly ShownEvent[];
 }
 
 export function showCommand(context: CliContext): Command {
@@ -52,7 +54,7 @@ export function showCommand(context: CliContext): Command {
     );
 }
 
-function toJson({ parcelId: _, occurredAt, ...event }: StoredEvent): EventJson {
+function toJson({ parcelId: _, occurredAt, ...event }: StoredEvent): ShownEvent {
   return { occurredAt: occurredAt?.toISOString() ?? null, ...event };
 }
 
@@ -84,6 +86,7 @@ function parcelText(parcel: ShownParcel, width: number): string {
       ["signed by", parcel.signedBy === null ? null : oneLine(parcel.signedBy)],
       ["looked", looked(parcel)],
       ["why", ending(parcel)],
+      ["not counted", notCounted(parcel)],
       ["page", parcel.trackingPage],
     ]),
     "",
@@ -115,6 +118,13 @@ function delivered(parcel: ParcelDetails): string | null {
     localTime: parcel.deliveredLocalTime,
     timeZone: parcel.deliveredTimeZone,
   });
+}
+
+/** Numbers are used again, and what was scanned long before this parcel is another's: said, with the way out. */
+function notCounted({ events, carrierCode, trackingNumber }: ShownParcel): string | null {
+  const { length } = events.filter(({ isOfEarlierLife }) => isOfEarlierLife);
+  if (length === 0) return null;
+  return `${length} of the scans below: taken for an earlier parcel's with this number. If they are not, say when it was posted: npx bookpost track ${carrierCode} ${trackingNumber} --title … --sent-on <date>`;
 }
 
 /** How fresh all this is. */

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { timeFromIso } from "../../carriers/carrierTime.ts";
 import { normalizeTrackingNumber, possibleCarriers } from "../../carriers/trackingNumber.ts";
 import { UsageError } from "../../errors.ts";
 import { readParcelsOfBook } from "../../sql/readParcelsOfBook.ts";
@@ -18,6 +19,7 @@ interface TrackOptions {
   currency?: string;
   owner?: string;
   url?: string;
+  sentOn?: string;
   force?: boolean;
 }
 
@@ -39,6 +41,10 @@ export function trackCommand(context: CliContext): Command {
         "--url <https address>",
         "a public page to follow the parcel, where it is a special one",
       )
+      .option(
+        "--sent-on <date>",
+        "the day it was posted, such as 2025-08-26; needed if two weeks ago",
+      )
       .option("--force", "insist on a number that does not look like one of this carrier")
       .action(
         async (carrier: string | undefined, number: string | undefined, given: TrackOptions) => {
@@ -57,6 +63,7 @@ export function trackCommand(context: CliContext): Command {
               declaredCurrency: given.currency?.toUpperCase(),
               appBookId: given.appBookId,
               trackingUrl: given.url,
+              sentOn: given.sentOn,
             });
             const parcels = await readParcelsOfBook(db, book.id);
             const parcel = parcels.find(
@@ -118,7 +125,7 @@ const LONGEST_TITLE = 500;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** What the database would refuse as well, in words of the command line. Gives the title. */
-function checkOptions({ title, value, currency, owner, url }: TrackOptions): string {
+function checkOptions({ title, value, currency, owner, url, sentOn }: TrackOptions): string {
   if (!title?.trim())
     throw new UsageError("NO_TITLE", "A book needs a title: add --title 'The Name of the Rose'.");
   if (title.length > LONGEST_TITLE)
@@ -148,5 +155,10 @@ function checkOptions({ title, value, currency, owner, url }: TrackOptions): str
     );
   if (url !== undefined && (URL.parse(url)?.protocol !== "https:" || /\s/.test(url)))
     throw new UsageError("BAD_URL", `--url must be an https address; "${url}" is not.`);
+  if (sentOn !== undefined && timeFromIso(sentOn)?.precision !== "date")
+    throw new UsageError(
+      "BAD_DATE",
+      `--sent-on must be a day such as 2025-08-26; "${sentOn}" is not.`,
+    );
   return title;
 }

@@ -1,4 +1,5 @@
 import { DateTime } from "luxon";
+import { type Chance, chanceFrom } from "../../helpers/chance.ts";
 import {
   ABROAD,
   CARRIERS,
@@ -18,7 +19,6 @@ import {
   SHOWN_AFTER_MINUTES,
   TRACKED_AFTER_HOURS,
 } from "./assumptions.ts";
-import { type Chance, chanceFrom } from "./random.ts";
 
 export const HOUR = 3600;
 export const DAY = 24 * HOUR;

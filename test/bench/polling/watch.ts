@@ -1,6 +1,6 @@
 import type { Pool } from "pg";
+import type { Chance } from "../../helpers/chance.ts";
 import { DAY, HOUR, type Life, type Scan } from "./lives.ts";
-import type { Chance } from "./random.ts";
 
 /** When each life was looked at, in order: seconds since 1970. */
 export type Looks = readonly (readonly number[])[];

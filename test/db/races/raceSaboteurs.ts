@@ -221,7 +221,10 @@ export const raceSaboteurs: readonly RaceSaboteur[] = [
       {
         function: RECORD,
         from: `  with gone as (
-    delete from bookpost_private.leases l where l.lookup_id = any (v_ids) and l.parcel_id = any (v_locked) returning l.*
+    delete from bookpost_private.leases l
+    where l.lookup_id = any (v_ids) and l.parcel_id = any (v_locked)
+      and exists (select from bookpost.parcel_books pb where pb.parcel_id = l.parcel_id and pb.stopped_at is null)
+    returning l.*
   )
   select`,
         to: `  with gone as (

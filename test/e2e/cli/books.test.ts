@@ -13,7 +13,10 @@ const run = (...args: string[]) => bookpost(args, { DATABASE_URL: db.url });
 
 test("show tells the carrier's own times: an offset stays, a date stays a date, a wall clock says so", async () => {
   const api = await makeApi(db.pool);
-  const { bookId, parcelId, number } = await trackBook(db.pool, api.code, { title: "Times" });
+  const { bookId, parcelId, number } = await trackBook(db.pool, api.code, {
+    title: "Times",
+    sentOn: "2025-08-24",
+  });
   await lookUp(db.pool, parcelId, (id) =>
     found(id, {
       estimated_from: "2025-08-27 14:00:00",
@@ -61,9 +64,25 @@ test("show tells the carrier's own times: an offset stays, a date stays a date, 
   expect(parcels[0]).toMatchObject({ status: "in_transit", why: { reason: "scheduled" } });
 });
 
+test("show says which scans do not count, and what to say if they should", async () => {
+  const api = await makeApi(db.pool);
+  const { bookId, parcelId, number } = await trackBook(db.pool, api.code);
+  const events = [scan("2025-08-26T15:44:34Z", "delivered")];
+  await lookUp(db.pool, parcelId, (id) => found(id, { events }));
+  const { stdout } = await run("show", bookId);
+  expect(stdout).toContain("1 of the scans below: taken for an earlier parcel's with this number");
+  const track = ["track", api.code, number, "--title", "A book", "--force"];
+  expect(stdout).toContain(`${track.slice(0, 3).join(" ")} --title … --sent-on <date>`);
+  expect((await run(...track, "--sent-on", "2025-08-24")).code).toBe(0);
+  expect((await run("show", bookId)).stdout).toMatch(/status +delivered/);
+});
+
 test("show tells when it was delivered by the carrier's clock, and why nobody looks any more", async () => {
   const api = await makeApi(db.pool);
-  const { bookId, parcelId } = await trackBook(db.pool, api.code, { title: "There" });
+  const { bookId, parcelId } = await trackBook(db.pool, api.code, {
+    title: "There",
+    sentOn: "2025-08-24",
+  });
   await lookUp(db.pool, parcelId, (id) =>
     found(id, {
       signed_by: "E. Musterfrau",

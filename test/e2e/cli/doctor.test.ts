@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import type { Finding } from "../../../src/cli/diagnose.ts";
-import { ageBeat, ageCircuit, ageLease, ageParcel } from "../../helpers/ageing.ts";
+import { ageCircuit, ageLease, ageParcel } from "../../helpers/ageing.ts";
 import { createTestDatabase, type TestDatabase } from "../../helpers/database.ts";
 import { databaseUrl } from "../../helpers/databaseUrl.ts";
 import { permitFor } from "../../helpers/lookUp.ts";

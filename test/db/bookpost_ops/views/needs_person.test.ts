@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { dispatch } from "../../../../src/sql/dispatch.ts";
+import { ago } from "../../../helpers/ago.ts";
 import { rolledBack } from "../../../helpers/database.ts";
 import { failJobForGood } from "../../../helpers/jobsOf.ts";
 import { lookUp } from "../../../helpers/lookUp.ts";
 import { makeApi } from "../../../helpers/makeApi.ts";
-import { failed, found } from "../../../helpers/reports.ts";
+import { failed, found, scan } from "../../../helpers/reports.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
 import { trackBook } from "../../../helpers/trackBook.ts";
 
@@ -97,6 +98,19 @@ test("a parcel set aside and an API that refused our credentials are listed", as
   expect(rows).toContainEqual({ kind: "quarantined", parcel_id: parcelId, api_code: api.code });
   expect(rows).toContainEqual({ kind: "parked", parcel_id: null, api_code: api.code });
 });
+
+test.each([
+  ["25 hours", 25, 1],
+  ["23 hours", 23, 0],
+])(
+  "a scan %s from now is a carrier's mistake, or a clock far east of here",
+  async (_, hours, count) => {
+    const { client, parcelId, listed } = await oneParcel();
+    const events = [scan(ago(-hours), "delivered")];
+    await lookUp(client, parcelId, (id) => found(id, { events }));
+    expect(await listed()).toHaveLength(count);
+  },
+);
 
 test("a closed parcel needs nobody", async () => {
   const { client, parcelId, end, listed } = await oneParcel();

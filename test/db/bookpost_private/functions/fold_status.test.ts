@@ -1,14 +1,9 @@
 import fc from "fast-check";
-import type { ClientBase } from "pg";
 import { expect, test } from "vitest";
 import type { Tracking, TrackingEvent } from "../../../../src/carriers/carrier.ts";
 import { foldStatus } from "../../../../src/carriers/foldStatus.ts";
-import { acquireLookups } from "../../../../src/sql/acquireLookups.ts";
-import { recordLookups } from "../../../../src/sql/recordLookups.ts";
-import { reportFrom } from "../../../../src/tracking/reportFrom.ts";
-import { makeDue } from "../../../helpers/ageing.ts";
 import { rolledBack } from "../../../helpers/database.ts";
-import { makeApi } from "../../../helpers/makeApi.ts";
+import { type Learnt, learn } from "../../../helpers/learn.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
 import { histories, tracking } from "../../../helpers/trackings.ts";
 
@@ -18,66 +13,11 @@ const db = testDatabase();
 const PARCELS = 24;
 const RUNS = 12;
 
-interface Learnt {
-  readonly status: string;
-  readonly deliveredAt: string | null;
-  readonly deliveredLocalTime: string | null;
-}
-
-/** Records, for each parcel, its answers one after the other, and says what the database made of them. */
-async function learn(
-  client: ClientBase,
-  answersOfParcels: readonly (readonly Tracking[])[],
-): Promise<Learnt[]> {
-  const api = await makeApi(client);
-  await client.query(
-    "select bookpost.track_book('A book', $1, 'N000' || n) from generate_series(1, $2::integer) n",
-    [api.code, answersOfParcels.length],
-  );
-  const { rows: parcels } = await client.query<{ parcel_id: string }>(
-    `select id as parcel_id from bookpost.parcels
-     where carrier_code = $1 order by length(tracking_number), tracking_number`,
-    [api.code],
-  );
-  const rounds = Math.max(0, ...answersOfParcels.map((answers) => answers.length));
-  for (let round = 0; round < rounds; round++) {
-    const asked = parcels.flatMap((parcel, i) => {
-      const answer = answersOfParcels[i]?.[round];
-      return answer ? [{ ...parcel, answer }] : [];
-    });
-    // What was closed by the last answer is looked at again all the same.
-    await client.query(
-      `select bookpost.refresh_book(pb.book_id) from bookpost.parcel_books pb
-       join bookpost.parcels p on p.id = pb.parcel_id
-       where p.closed_at is not null and p.carrier_code = $1`,
-      [api.code],
-    );
-    const ids = asked.map(({ parcel_id }) => parcel_id);
-    await makeDue(client, ...ids);
-    const verdicts = await acquireLookups(client, ids, "worker");
-    const reports = verdicts.map((verdict, i) => {
-      if (verdict.verdict !== "permit") throw new Error(verdict.verdict);
-      const answer = asked[i]?.answer;
-      if (!answer) throw new Error("no answer");
-      return reportFrom(
-        verdict.lookupId,
-        { kind: "found", tracking: answer, calls: [], body: null },
-        new Date(),
-      );
-    });
-    expect(await recordLookups(client, reports, "worker")).toHaveLength(asked.length);
-  }
-  const { rows } = await client.query<Learnt>(
-    `select status, to_char(delivered_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as "deliveredAt",
-       to_char(delivered_local_time, 'YYYY-MM-DD"T"HH24:MI:SS') as "deliveredLocalTime"
-     from bookpost.parcels where id = any ($1) order by array_position($1, id)`,
-    [parcels.map(({ parcel_id }) => parcel_id)],
-  );
-  return rows;
-}
+/** What the rule gives; the timeline has its own tests in test/db/properties. */
+type Folded = Pick<Learnt, "status" | "deliveredAt" | "deliveredLocalTime">;
 
 /** The same by the TypeScript rule, of one answer. A parcel that was never answered is pending. */
-function expected(answer: Tracking | undefined): Learnt {
+function expected(answer: Tracking | undefined): Folded {
   if (!answer) return { status: "pending", deliveredAt: null, deliveredLocalTime: null };
   const { status, deliveredEvent } = foldStatus(answer);
   const local = deliveredEvent?.localTime ?? null;
@@ -89,10 +29,10 @@ function expected(answer: Tracking | undefined): Learnt {
 }
 
 /** A return that has arrived keeps its time of delivery in the database; the TypeScript rule tells it for deliveries only. */
-function comparable(learnt: Learnt): Learnt {
-  return learnt.status === "delivered"
-    ? learnt
-    : { ...learnt, deliveredAt: null, deliveredLocalTime: null };
+function comparable({ status, deliveredAt, deliveredLocalTime }: Learnt): Folded {
+  return status === "delivered"
+    ? { status, deliveredAt, deliveredLocalTime }
+    : { status, deliveredAt: null, deliveredLocalTime: null };
 }
 
 async function holds<Case>(

@@ -1,0 +1,27 @@
+import type { WatchFor } from "../../harness/faultline.ts";
+
+/**
+ * The places on the road of a lookup where something may die, by the bytes that
+ * go by there. Between them nothing reaches anybody else, so there are no others.
+ * "carrier": the carrier has the request and has not answered.
+ */
+export const POINTS: Readonly<Record<string, WatchFor | "carrier">> = {
+  "dispatch is asked for": sent("housekeeping", "bookpost_private.dispatch()"),
+  "jobs are fetched": sent("queue", /get_job\d*\//),
+  "permits are asked for": sent("worker", "bookpost_private.acquire_lookups"),
+  "permits are given": got("worker", "permit"),
+  "the carrier is asked": "carrier",
+  "the end is written": sent("worker", "bookpost_private.record_lookups"),
+  "the end is written down": got("worker", "previousStatus"),
+  "the job is ended": sent("queue", "complete_job"),
+  "a beat is sent": sent("heartbeat", "bookpost_private.beat"),
+  "a sweep is sent": sent("housekeeping", "bookpost_private.sweep"),
+};
+
+function sent(purpose: string, match: string | RegExp): WatchFor {
+  return { applicationName: `bookpost ${purpose}`, direction: "upstream", match };
+}
+
+function got(purpose: string, match: string | RegExp): WatchFor {
+  return { applicationName: `bookpost ${purpose}`, direction: "downstream", match };
+}

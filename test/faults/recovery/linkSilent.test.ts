@@ -1,0 +1,72 @@
+import { once } from "node:events";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Lane } from "../../harness/lane.ts";
+import { until } from "../../helpers/until.ts";
+import { reportRecovery } from "../recoveryReport.ts";
+import { areAskedAgain, heldBy, isFreed, openStage, type Stage } from "./stage.ts";
+
+// A host that vanishes, or a link that stays open and silent: nobody gets an error, bytes only vanish.
+
+const LANES = 5;
+const ROUNDS = 5;
+
+let stage: Stage;
+beforeAll(async () => {
+  stage = await openStage(LANES + 1, 3);
+}, 120_000);
+afterAll(() => stage?.close());
+
+test("what a worker behind a silent link had under way runs elsewhere within 30 seconds, and the worker ends with 1 by itself", {
+  timeout: 600_000,
+}, async () => {
+  const elsewhere: number[] = [];
+  const ended: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    await until(
+      "all live",
+      async () => stage.lanes.every((lane) => lane.worker() !== null),
+      60_000,
+    );
+    await Promise.all(
+      Array.from({ length: LANES }, async (_, i) => {
+        const lane = stage.lanes[i] as Lane;
+        const child = lane.worker()?.child;
+        if (child?.pid === undefined) throw new Error("it does not live");
+        const { pid } = child;
+        const held = await until("it has something under way", async () => {
+          const found = await heldBy(stage.db, pid);
+          return found !== null && found.numbers.length > 0 && found;
+        });
+        const toxic = lane.line.add({ type: "blackhole" });
+        const at = performance.now();
+        const exit = once(child, "exit").then(([code]) => {
+          ended.push((performance.now() - at) / 1_000);
+          toxic.remove();
+          return code;
+        });
+        await until(
+          "it runs elsewhere",
+          async () =>
+            areAskedAgain(stage.sandbox, held.numbers, at) &&
+            (await isFreed(stage.db, held.workerId)),
+          60_000,
+        );
+        elsewhere.push((performance.now() - at) / 1_000);
+        expect(await exit).toBe(1);
+      }),
+    );
+  }
+  expect(elsewhere).toHaveLength(LANES * ROUNDS);
+  await reportRecovery({
+    point: "the link to Postgres silent: its parcels elsewhere",
+    seconds: elsewhere,
+    promisedSeconds: 30,
+  });
+  await reportRecovery({
+    point: "the link to Postgres silent: the worker has ended",
+    seconds: ended,
+    promisedSeconds: 30,
+  });
+  for (const [what, offenders] of Object.entries(await stage.finish()))
+    expect(offenders, what).toEqual([]);
+});

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Lane } from "../../harness/lane.ts";
+import { until } from "../../helpers/until.ts";
+import { POINTS } from "../kills/points.ts";
+import { reportRecovery } from "../recoveryReport.ts";
+import { areAskedAgain, type Held, heldBy, isFreed, openStage, type Stage } from "./stage.ts";
+
+// From `kill -9` of a worker to the moment when all that it had under way runs elsewhere.
+
+/** The places at which a worker has something under way that others have to take over. */
+const KILL_POINTS = [
+  "jobs are fetched",
+  "permits are asked for",
+  "permits are given",
+  "the carrier is asked",
+  "the end is written",
+  "the end is written down",
+  "the job is ended",
+] as const;
+
+const ROUNDS = 25;
+
+let stage: Stage;
+beforeAll(async () => {
+  // One for each point, and one that nobody kills.
+  stage = await openStage(KILL_POINTS.length + 1, 1);
+}, 120_000);
+afterAll(() => stage?.close());
+
+interface Kill {
+  readonly held: Held;
+  readonly at: number;
+}
+
+/** Kills the lane's worker when it comes to the point, and tells what it had in hand. */
+async function killAt(lane: Lane, point: string): Promise<Kill> {
+  const place = POINTS[point];
+  const kill = async (): Promise<Kill> => {
+    const child = lane.worker()?.child;
+    const held = child?.pid === undefined ? null : await heldBy(stage.db, child.pid);
+    child?.kill("SIGKILL");
+    const at = performance.now();
+    if (held === null) throw new Error("the worker had not beaten yet");
+    return { held, at };
+  };
+  if (place === undefined) throw new Error(`there is no point "${point}"`);
+  if (place === "carrier") {
+    // It has to be this worker that is under way.
+    await until("this worker asks", async () => {
+      const pid = lane.worker()?.child.pid;
+      const held = pid === undefined ? null : await heldBy(stage.db, pid);
+      return held !== null && held.numbers.length > 0;
+    });
+    return kill();
+  }
+  let killed: Kill | undefined;
+  const watch = lane.line.watch(place, async () => {
+    killed = await kill();
+    return "cut";
+  });
+  await watch.happened;
+  if (!killed) throw new Error("it was not killed");
+  return killed;
+}
+
+test("what a killed worker had under way, wherever it was struck, runs elsewhere within 10 seconds", {
+  timeout: 900_000,
+}, async () => {
+  const seconds = new Map<string, number[]>(KILL_POINTS.map((point) => [point, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    await until(
+      "all live",
+      async () => stage.lanes.every((lane) => lane.worker() !== null),
+      60_000,
+    );
+    await Promise.all(
+      KILL_POINTS.map(async (point, i) => {
+        const { held, at } = await killAt(stage.lanes[i] as Lane, point);
+        await until(
+          `what it had at "${point}" runs elsewhere`,
+          async () =>
+            areAskedAgain(stage.sandbox, held.numbers, at) &&
+            (await isFreed(stage.db, held.workerId)),
+          60_000,
+        );
+        seconds.get(point)?.push((performance.now() - at) / 1_000);
+      }),
+    );
+  }
+  for (const [point, times] of seconds) {
+    expect(times).toHaveLength(ROUNDS);
+    await reportRecovery({
+      point: `a worker killed when ${point}`,
+      seconds: times,
+      promisedSeconds: 10,
+    });
+  }
+  for (const [what, offenders] of Object.entries(await stage.finish()))
+    expect(offenders, what).toEqual([]);
+});

@@ -1,0 +1,136 @@
+import { type Area, inFile } from "../claim.ts";
+
+const RECORD = "db/bookpost_private/functions/record_lookups";
+const STATUS = `${RECORD}.status`;
+
+export const parcels: Area = {
+  area: "Parcels",
+  faults: [
+    {
+      fault:
+        "A parcel is stopped, deleted or moved to another number while it is looked up; or two look it up at once",
+      must: "One lookup at a time; the answer to what is gone changes nothing.",
+      tests: [
+        ...inFile(
+          "db/races/acquire",
+          "of eight connections that ask for one parcel at once, one gets it, round after round",
+        ),
+        ...inFile(RECORD, "a late answer changes nothing in any table, and is counted"),
+        ...inFile(
+          "db/bookpost/functions/stop_tracking",
+          "a lookup in flight is fenced off by the stop",
+        ),
+        ...inFile(
+          "tracking/recordSafely",
+          "a book deleted while its parcel's answer is recorded does not spoil the answer",
+        ),
+        ...inFile(
+          "db/races/tracking",
+          "whoever tracks a number while its last owner stops gets a parcel that lives",
+          "a refresh waits for a lookup that is being recorded, and then counts from it",
+        ),
+      ],
+    },
+    {
+      fault: "A history is repeated, out of order, in parts, or shorter than before",
+      must: "The same scans make the same status; none is kept twice and none is lost.",
+      tests: [
+        ...inFile(
+          "db/bookpost_private/functions/fold_status",
+          "of scans with instants, however split, repeated, shuffled and forgotten, only the set counts",
+          "of a history that grows, the longest answer decides, whichever order its answers are recorded in",
+        ),
+        ...inFile(STATUS, "a history that the carrier has forgotten does not undo it"),
+        ...inFile(
+          "e2e/fiveLessons",
+          "what the carrier said stays: scans it has forgotten are still told",
+        ),
+      ],
+    },
+    {
+      fault: "A delivered parcel moves on or comes back; a stage is reached twice",
+      must: "The status follows the newest scan; a stage reached again is told again.",
+      tests: [
+        ...inFile(STATUS, "delivered"),
+        ...inFile(
+          `${RECORD}.notifications`,
+          "the same stage reached again later is told again, under a new version",
+        ),
+      ],
+      notProven:
+        "A status that goes back and forth within minutes is told each time; damping is not built yet.",
+    },
+    {
+      fault: "A carrier uses a number again, and answers with the former parcel's delivery",
+      must: "A number that is tracked again after its parcel was closed begins a new parcel; FedEx's answer about several uses is read by the newest.",
+      tests: [
+        ...inFile(
+          "db/bookpost/functions/track_book",
+          "the number of a closed parcel begins a new parcel, and the old one keeps its story",
+        ),
+        ...inFile(
+          "carriers/fedex",
+          "of a used number whose other result is an error, the parcel is read",
+        ),
+      ],
+      notProven:
+        "Scans from long before the book was sold are taken for the new parcel's; setting them aside is not built yet.",
+    },
+    {
+      fault: "A number stays unknown for days after its label was bought",
+      must: "It is looked for ever more seldom, the circuit stays closed, and after 30 days a person is told.",
+      tests: [
+        ...inFile(
+          `${RECORD}.next_look`,
+          "an unknown number is looked for again by the policy of pending, ever more seldom",
+        ),
+        ...inFile(
+          "db/bookpost_private/functions/report_to_circuit",
+          "an unknown number is a success: the carrier is well",
+        ),
+        ...inFile(
+          "db/bookpost_ops/views/needs_person",
+          "a number unknown for 30 days is listed, and goes on being looked up",
+        ),
+      ],
+    },
+    {
+      fault:
+        "A time has no zone, falls into a gap or a repetition of summer time, is a date only, or is nonsense",
+      must: "It is kept as it was written; no instant is made up.",
+      tests: [
+        ...inFile("carriers/carrierTime", "timeFromIso", "timeFromParts"),
+        ...inFile(
+          STATUS,
+          "where the carrier gave a wall clock without a zone, no instant is made up",
+        ),
+        ...inFile("carriers/canada_post", "the host's own zone has no say"),
+      ],
+      notProven: "A scan dated far in the future is kept and not remarked upon.",
+    },
+    {
+      fault: "A code that is on no list of ours",
+      must: "Its scan is kept with the code, the status stays, and bookpost_ops.unmapped_codes counts it.",
+      tests: [
+        ...inFile(
+          "carriers/contract",
+          "an unlisted code keeps its scan, changes no status and is reported",
+        ),
+        ...inFile(
+          "db/bookpost_ops/views/unmapped_codes",
+          "each unlisted code of each carrier is one row with its number of scans; listed codes are not there",
+        ),
+      ],
+    },
+    {
+      fault: "Thousands of old parcels are tracked at once",
+      must: "Their owner is not told of each.",
+      notProven: "Not built: old news are told like new ones.",
+    },
+    {
+      fault: "The one who sends notifications is down, slow, or takes one and then fails",
+      must: "Each is sent once or visibly dead.",
+      notProven: "Not built: bookpost writes notifications and does not send them.",
+    },
+  ],
+};
