@@ -111,6 +111,61 @@ describe("a connection on which nothing comes back any more", () => {
   });
 });
 
+describe("a client of the queue's pool whose connection is lost", () => {
+  async function lostClient() {
+    const pool = poolOf("queue", { max: 2 });
+    const client = await pool.connect();
+    onTestFinished(() => client.release());
+    const lost = new Promise<void>((resolve) => client.once("end", () => resolve()));
+    await db.pool.query("select pg_terminate_backend($1)", [await backendOf(client)]);
+    await lost;
+    return client;
+  }
+
+  test.each([
+    ["the end of a job", { name: "complete_job/graphile_worker", text: "select 1 as one" }],
+    ["the failure of a job", { name: "fail_job/graphile_worker", text: "select 1 as one" }],
+    ["a job given back", { name: "return_jobs/graphile_worker", text: "select 1 as one" }],
+    [
+      "its tasks' numbers",
+      {
+        text: "select 1 as one from graphile_worker._private_tasks as tasks right join (values (1)) on true",
+      },
+    ],
+  ])("is asked once more on another: %s", async (_, statement) => {
+    const client = await lostClient();
+    expect((await client.query(statement)).rows).toEqual([{ one: 1 }]);
+  });
+
+  test("is not asked once more for what may be done once only", async () => {
+    const client = await lostClient();
+    await expect(client.query({ name: "get_job/x", text: "select 1" })).rejects.toThrow();
+  });
+
+  test("says at once what another connection would not change", async () => {
+    const client = await poolOf("queue").connect();
+    onTestFinished(() => client.release());
+    await expect(
+      client.query({ name: "complete_job/x", text: "select 1 / 0" }),
+    ).rejects.toMatchObject({ code: "22012" });
+  });
+});
+
+test("the queue's pool waits for a database that is away for a moment, and another pool says so at once", async () => {
+  const line = await startFaultline(db.url);
+  onTestFinished(() => line.close());
+  await line.down();
+  const waiting = poolOf("queue", { url: line.url(db.url) }).connect();
+  // Before the line is up again.
+  await expect(poolOf("worker", { url: line.url(db.url) }).connect()).rejects.toMatchObject({
+    code: "ECONNREFUSED",
+  });
+  await line.up();
+  const client = await waiting;
+  onTestFinished(() => client.release());
+  expect((await client.query("select 1 as one")).rows).toEqual([{ one: 1 }]);
+});
+
 test("a pool that cannot connect says so within its time, and works once it can", async () => {
   const line = await startFaultline(db.url);
   onTestFinished(() => line.close());

@@ -7,7 +7,7 @@ import { followJobs } from "../../src/ops/jobsInHand.ts";
 function following() {
   const events = new EventEmitter();
   let now = 0;
-  const { ids, stop } = followJobs(
+  const { ids, isAtWork, stop } = followJobs(
     events as unknown as WorkerEvents,
     { id: "a" } as WorkerPool,
     () => now,
@@ -15,7 +15,9 @@ function following() {
   const job = (id: number, pool = "a") => ({ id: String(id), locked_by: pool });
   return {
     ids,
+    isAtWork,
     stop,
+    foundNone: () => events.emit("worker:getJob:empty", {}),
     pass: (ms: number) => {
       now += ms;
     },
@@ -94,4 +96,22 @@ test("once stopped it hears nothing more", () => {
   pool.started(2);
   pool.fetched([3]);
   expect(pool.ids()).toEqual(["1"]);
+});
+
+test("who has just begun is at work, and at the next question only if it could ask for jobs since", () => {
+  const pool = following();
+  expect([pool.isAtWork(), pool.isAtWork()]).toEqual([true, false]);
+  pool.fetched([]);
+  expect([pool.isAtWork(), pool.isAtWork()]).toEqual([true, false]);
+  pool.foundNone();
+  expect([pool.isAtWork(), pool.isAtWork()]).toEqual([true, false]);
+});
+
+test("who has a job is at work for as long as it takes, and not because of one that has ended", () => {
+  const pool = following();
+  pool.fetched([1]);
+  for (let i = 0; i < 3; i++) expect(pool.isAtWork()).toBe(true);
+  pool.ended(1);
+  expect(pool.ids()).toEqual(["1"]);
+  expect(pool.isAtWork()).toBe(false);
 });
