@@ -4,9 +4,9 @@ import { type Lane, openLane } from "../../harness/lane.ts";
 import { type PgBox, startPgBox } from "../../harness/pgbox.ts";
 import { chanceFrom } from "../../helpers/chance.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
-import { judge } from "../kills/judge.ts";
+import { judgeWorld } from "../judgeWorld.ts";
 import { environmentOf, makeRoom } from "../kills/run.ts";
-import { startWorld, type World } from "../kills/world.ts";
+import { startWorld, type World } from "../world.ts";
 
 /** Real Postgres, real workers behind lines, parcels on the move: for a test that breaks one and takes the time. */
 export interface Stage {
@@ -39,7 +39,7 @@ export async function openStage(lanes: number, seed: number): Promise<Stage> {
     lanes: opened,
     async finish() {
       await world.settle();
-      return judge(db, world.parcels);
+      return judgeWorld(db, world.parcels);
     },
     async close() {
       await Promise.all(opened.map((lane) => lane.close()));
