@@ -20,7 +20,8 @@ export interface Stage {
 }
 
 export async function openStage(lanes: number, seed: number): Promise<Stage> {
-  const box = await startPgBox();
+  // Eight workers may take more than the default of 100.
+  const box = await startPgBox({ settings: { max_connections: "200" } });
   const sandbox = await startSandbox();
   const opened: Lane[] = [];
   let world: World | null = null;
@@ -31,7 +32,9 @@ export async function openStage(lanes: number, seed: number): Promise<Stage> {
       Array.from({ length: lanes }, () => openLane(db, environmentOf(sandbox))),
     )),
   );
-  world = await startWorld({ db, sandbox, chance: chanceFrom(seed) });
+  // Carriers take their time, so that every worker has something under way.
+  sandbox.fault({ mode: "slow", ms: 300, kind: "lookup" });
+  world = await startWorld({ db, sandbox, chance: chanceFrom(seed), live: 60, perTick: 20 });
   return {
     box,
     db,
