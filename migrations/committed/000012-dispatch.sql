@@ -1,5 +1,5 @@
 --! Previous: sha1:70e173ff0c964e6761eb7c028139f6fa57d09ec7
---! Hash: sha1:a1863abfd1d9b8150e650ebb72814af2191bbf1b
+--! Hash: sha1:17f86c4665863fe623f7f156ff02a0075a5fc457
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -34,12 +34,13 @@ begin
       raise;
   end;
   perform pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('bookpost.dispatch.next'));
-  v_now := clock_timestamp();
 
   perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
   perform bookpost_private.try_quarantined_parcel();
   perform bookpost_private.clamp_deadlines(d.dispatched_at) from bookpost_private.dispatch_clock d;
+  -- Only now: what these have made due goes with this dispatch.
+  v_now := clock_timestamp();
   -- Nobody waits for this row: dispatchers go one at a time, others only read it.
   update bookpost_private.dispatch_clock d set dispatched_at = v_now;
 

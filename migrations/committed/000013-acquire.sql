@@ -1,5 +1,5 @@
---! Previous: sha1:a1863abfd1d9b8150e650ebb72814af2191bbf1b
---! Hash: sha1:bbe1d3851c2da9ff8f34e0848d7b4cbed838db6c
+--! Previous: sha1:17f86c4665863fe623f7f156ff02a0075a5fc457
+--! Hash: sha1:c45876fa029243ee91b23453194e6ab3aa8037c0
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

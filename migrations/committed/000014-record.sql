@@ -1,5 +1,5 @@
---! Previous: sha1:bbe1d3851c2da9ff8f34e0848d7b4cbed838db6c
---! Hash: sha1:4740be3cf9908149e776731c90d4ac163dcefce7
+--! Previous: sha1:c45876fa029243ee91b23453194e6ab3aa8037c0
+--! Hash: sha1:d00df516e9e20f00dabb97a87df02e1dc42408f1
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:4740be3cf9908149e776731c90d4ac163dcefce7
---! Hash: sha1:91db3656834749796bd7e9671e8881853feba0e0
+--! Previous: sha1:d00df516e9e20f00dabb97a87df02e1dc42408f1
+--! Hash: sha1:67b95412e0f7e1a2a808a21d8e352d03897b1752
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:91db3656834749796bd7e9671e8881853feba0e0
---! Hash: sha1:5af54951c611917ae8844afe31c12d5164e75dcd
+--! Previous: sha1:67b95412e0f7e1a2a808a21d8e352d03897b1752
+--! Hash: sha1:36cb718dd519bc870a6cfa205439fa3b1b03a84a
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
