@@ -19,7 +19,7 @@ export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
 }
 
 /** The commands that run a worker: graphile-worker's own with our config, and ours. */
-const COMMANDS = {
+export const WORKER_COMMANDS = {
   stock: ["node_modules/graphile-worker/dist/cli.js"],
   start: ["src/bin/start.js", "--only", "worker"],
 } as const;
@@ -28,7 +28,7 @@ export interface WorkerOptions {
   /** How far its wall clock is ahead of ours; negative: behind. */
   readonly clockShiftMs?: number;
   /** Left out: the stock command. */
-  readonly command?: keyof typeof COMMANDS;
+  readonly command?: keyof typeof WORKER_COMMANDS;
   /** For Node itself, such as --max-old-space-size=64. */
   readonly nodeOptions?: readonly string[];
 }
@@ -44,7 +44,7 @@ export async function startWorkerProcess(
 ): Promise<WorkerProcess> {
   const preload =
     clockShiftMs === 0 ? [] : ["--import", join(import.meta.dirname, "shiftClock.ts")];
-  const proc = await startProc(COMMANDS[command], {
+  const proc = await startProc(WORKER_COMMANDS[command], {
     environment: {
       GRAPHILE_ENV: "test",
       NODE_ENV: "test",
