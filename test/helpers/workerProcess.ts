@@ -60,7 +60,7 @@ export async function startWorkerProcess(
         "select from bookpost_private.workers where process_id = $1",
         [proc.pid],
       );
-      return rowCount;
+      return (rowCount ?? 0) > 0;
     });
   } catch (error) {
     await proc.close();

@@ -55,7 +55,7 @@ async function isAtWorkAgain({ db }: Scene, worker: WorkerProcess, workerId: str
        where w.id = $1 limit 1`,
       [workerId, rows[0]?.now],
     );
-    return rowCount;
+    return (rowCount ?? 0) > 0;
   });
 }
 
