@@ -18,6 +18,9 @@ export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
   return environment;
 }
 
+/** Only ends a hang: several that start at once on a busy machine take their time. */
+const START_MS = 60_000;
+
 /** The commands that run a worker: graphile-worker's own with our config, and ours. */
 export const WORKER_COMMANDS = {
   stock: ["node_modules/graphile-worker/dist/cli.js"],
@@ -55,13 +58,17 @@ export async function startWorkerProcess(
     nodeOptions: [...nodeOptions, ...preload],
   });
   try {
-    await proc.untilReady("the worker is alive", async () => {
-      const { rowCount } = await db.pool.query(
-        "select from bookpost_private.workers where process_id = $1",
-        [proc.pid],
-      );
-      return (rowCount ?? 0) > 0;
-    });
+    await proc.untilReady(
+      "the worker is alive",
+      async () => {
+        const { rowCount } = await db.pool.query(
+          "select from bookpost_private.workers where process_id = $1",
+          [proc.pid],
+        );
+        return (rowCount ?? 0) > 0;
+      },
+      START_MS,
+    );
   } catch (error) {
     await proc.close();
     throw error;
