@@ -1,5 +1,5 @@
---! Previous: sha1:17f86c4665863fe623f7f156ff02a0075a5fc457
---! Hash: sha1:c45876fa029243ee91b23453194e6ab3aa8037c0
+--! Previous: sha1:62898f498417ffeff9738ccc1eea50660ac85af1
+--! Hash: sha1:70065162386da2dd198df441f12d30aee603094a
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

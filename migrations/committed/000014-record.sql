@@ -1,5 +1,5 @@
---! Previous: sha1:c45876fa029243ee91b23453194e6ab3aa8037c0
---! Hash: sha1:d00df516e9e20f00dabb97a87df02e1dc42408f1
+--! Previous: sha1:70065162386da2dd198df441f12d30aee603094a
+--! Hash: sha1:e8aa3577b3ac6bb8261b4ea1c6e75a7e075b58ea
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

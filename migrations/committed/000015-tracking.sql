@@ -1,5 +1,5 @@
---! Previous: sha1:d00df516e9e20f00dabb97a87df02e1dc42408f1
---! Hash: sha1:67b95412e0f7e1a2a808a21d8e352d03897b1752
+--! Previous: sha1:e8aa3577b3ac6bb8261b4ea1c6e75a7e075b58ea
+--! Hash: sha1:8ebe096f446854bd88eb20d84c8a20455530d38b
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

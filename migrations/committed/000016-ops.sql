@@ -1,5 +1,5 @@
---! Previous: sha1:67b95412e0f7e1a2a808a21d8e352d03897b1752
---! Hash: sha1:36cb718dd519bc870a6cfa205439fa3b1b03a84a
+--! Previous: sha1:8ebe096f446854bd88eb20d84c8a20455530d38b
+--! Hash: sha1:ef6137ea4c81d3ab7ca3cd1be4ce4239666f341c
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -1,8 +1,8 @@
-import { fedexNumber, upsNumber } from "../../helpers/carrierNumbers.ts";
+import { upsNumber } from "../../helpers/carrierNumbers.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
 import { trackBook } from "../../helpers/trackBook.ts";
 import { until } from "../../helpers/until.ts";
-import { onItsWay, type Scene } from "../processes/scene.ts";
+import { fedexNumber, onItsWay, type Scene } from "../processes/scene.ts";
 
 /** What a test's own triggers have seen of the crontab: a witness that bookpost knows nothing of. */
 export interface Schedule {

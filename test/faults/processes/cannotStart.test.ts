@@ -80,7 +80,7 @@ const CASES = [
   {
     what: "a login that does not own the queue",
     environment: async () => ({ DATABASE_URL: await strangerUrl() }),
-    says: /^ERROR: This login may not do that; npx bookpost doctor tells what it lacks\. .*row-level security.*$/,
+    says: /^ERROR: The login "bookpost_authenticator" cannot reach the queue's jobs, .*Connect as "bookpost"\.$/,
     only: "stock",
   },
 ] as const;

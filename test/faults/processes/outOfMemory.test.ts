@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { withTransaction } from "../../../src/db/withTransaction.ts";
-import { fedexNumber, upsNumber } from "../../helpers/carrierNumbers.ts";
+import { upsNumber } from "../../helpers/carrierNumbers.ts";
 import { trackBook } from "../../helpers/trackBook.ts";
 import { until } from "../../helpers/until.ts";
-import { onItsWay, openScene } from "./scene.ts";
+import { fedexNumber, onItsWay, openScene } from "./scene.ts";
 
 // A lookup for which Node has not memory enough: the process is gone, and all that was under way in it.
 

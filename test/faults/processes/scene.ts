@@ -12,9 +12,9 @@ import {
   type WorkerOptions,
   type WorkerProcess,
 } from "../../helpers/workerProcess.ts";
-import { judge } from "../kills/judge.ts";
+import { judgeWorld } from "../judgeWorld.ts";
 import { environmentOf, makeRoom } from "../kills/run.ts";
-import { startWorld, type World } from "../kills/world.ts";
+import { startWorld, type World } from "../world.ts";
 
 /** Real workers on a database of their own, parcels on the move: for a test that does something to the workers. */
 export interface Scene {
@@ -26,7 +26,7 @@ export interface Scene {
   ): ReturnType<typeof startWorkerProcess>;
   /** One that is started again whenever it ends, as by a supervisor, until the test ends. */
   supervise(options?: Parameters<Scene["start"]>[0]): Promise<Supervised>;
-  /** Sets parcels in motion (test/faults/kills/world.ts). */
+  /** Sets parcels in motion (test/faults/world.ts). */
   move(seed: number): Promise<World>;
   /** Lets everything come to rest, which needs a worker that lives; what the judges have against it: `{}` when all is well. */
   finish(options?: {
@@ -46,6 +46,11 @@ export interface Supervised {
 export interface Mishap {
   readonly kind: "block" | "throw" | "reject" | "fill";
   readonly number?: string;
+}
+
+/** Twelve digits, as FedEx's test numbers. */
+export function fedexNumber(serial: number): string {
+  return `9999${String(serial).padStart(8, "0")}`;
 }
 
 /** A parcel on its way, scanned an hour ago. */
@@ -115,7 +120,7 @@ export async function openScene(): Promise<Scene> {
     },
     async finish({ byLog = true } = {}) {
       await world?.settle();
-      const own = world ? await judge(db, world.parcels) : {};
+      const own = world ? await judgeWorld(db, world.parcels) : {};
       const all = {
         ...own,
         ...(await judgeByLog({ db: db.pool, ...(byLog ? { log: sandbox.log } : {}) })),

@@ -1,12 +1,11 @@
-import { withTransaction } from "../../../src/db/withTransaction.ts";
-import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
-import type { Scenario } from "../../../src/sandbox/scenario.ts";
-import { fedexNumber, upsNumber } from "../../helpers/carrierNumbers.ts";
-import type { Chance } from "../../helpers/chance.ts";
-import { makeUser } from "../../helpers/makeUser.ts";
-import type { TestDatabase } from "../../helpers/template.ts";
-import { trackBook } from "../../helpers/trackBook.ts";
-import { until } from "../../helpers/until.ts";
+import { withTransaction } from "../../src/db/withTransaction.ts";
+import type { Sandbox } from "../../src/sandbox/sandbox.ts";
+import type { Scenario } from "../../src/sandbox/scenario.ts";
+import type { Chance } from "../helpers/chance.ts";
+import { makeUser } from "../helpers/makeUser.ts";
+import type { TestDatabase } from "../helpers/template.ts";
+import { trackBook } from "../helpers/trackBook.ts";
+import { until } from "../helpers/until.ts";
 
 /** A parcel's life as the carrier tells it; ever one scan more. */
 const STORY = [
@@ -27,39 +26,64 @@ export interface Parcel {
   readonly number: string;
   /** Scans that the carrier shows so far. */
   shown: number;
+  /** Nobody waits for it any more. */
+  isForsaken: boolean;
 }
 
 export interface World {
   readonly parcels: readonly Parcel[];
-  /** Stops moving, and waits until all that the carriers tell has arrived and nothing is under way. */
-  settle(): Promise<void>;
+  /**
+   * Stops moving, and waits until all that the carriers tell has arrived and
+   * nothing is under way. Gives back how many parcels were there at three deaths
+   * of workers in a row, and had to be let go on by a person.
+   */
+  settle(): Promise<number>;
 }
 
-/** Chosen: enough that several are under way at any moment, few enough that each is struck often. */
-const LIVE = 24;
+/** Chosen: slow enough that lookups end in between, fast enough that something is always under way. */
 const TICK_MS = 150;
+
+export interface WorldOptions {
+  readonly db: TestDatabase;
+  readonly sandbox: Sandbox;
+  readonly chance: Chance;
+  /** How many parcels are on their way at a time. */
+  readonly live?: number;
+  /** How many of them are asked about each moment. */
+  readonly perTick?: number;
+  readonly carriers?: readonly string[];
+  /** How likely it is, each moment, that someone deletes a book or stops its tracking; left out: never. */
+  readonly leaving?: number;
+  /** Told of each parcel while the world is filled. */
+  readonly onProgress?: (parcels: number) => void;
+}
 
 /**
  * Keeps parcels moving: every moment some get a scan more and are due, and who
  * has been delivered makes room for a new one. Time does not pass here, next
  * looks are moved; all else goes the way it always goes.
  */
-export async function startWorld(options: {
-  readonly db: TestDatabase;
-  readonly sandbox: Sandbox;
-  readonly chance: Chance;
-}): Promise<World> {
-  const { db, sandbox, chance } = options;
+export async function startWorld({
+  db,
+  sandbox,
+  chance,
+  live: target = 24,
+  perTick = 10,
+  carriers = ["ups", "fedex"],
+  leaving = 0,
+  onProgress = () => {},
+}: WorldOptions): Promise<World> {
   const { pool } = db;
   await watchStatuses(db);
   const owners = [await makeUser(pool), await makeUser(pool)];
   const parcels: Parcel[] = [];
+  let live: Parcel[] = [];
   let isMoving = true;
 
   async function add(): Promise<void> {
     const serial = parcels.length + 1;
-    const carrier = serial % 2 === 0 ? "ups" : "fedex";
-    const number = carrier === "ups" ? upsNumber(serial) : fedexNumber(serial);
+    const carrier = carriers[serial % carriers.length] as string;
+    const number = `LX${String(serial).padStart(9, "0")}FR`;
     sandbox.script(number, story());
     // In one commit, so that nobody looks before both owners wait for it.
     const id = await withTransaction(pool, async (client) => {
@@ -69,22 +93,48 @@ export async function startWorld(options: {
       if (serial % 3 === 0) await trackBook(client, carrier, { number, title, owner: owners[1] });
       return parcelId;
     });
-    parcels.push({ id, number, shown: 1 });
+    const parcel = { id, number, shown: 1, isForsaken: false };
+    parcels.push(parcel);
+    live.push(parcel);
+  }
+
+  const onTheWay = () => {
+    live = live.filter(({ shown, isForsaken }) => shown < STORY.length && !isForsaken);
+    return live;
+  };
+
+  async function fill(): Promise<void> {
+    while (onTheWay().length < target) {
+      await add();
+      onProgress(parcels.length);
+    }
   }
 
   async function tick(): Promise<void> {
-    const live = parcels.filter(({ shown }) => shown < STORY.length);
-    while (live.length < LIVE) {
-      await add();
-      live.push(parcels.at(-1) as Parcel);
-    }
-    const due = live.filter(() => chance.happens(0.4));
+    await fill();
+    const candidates = onTheWay();
+    const due = [...new Set(Array.from({ length: perTick }, () => chance.pick(candidates)))];
     for (const parcel of due)
       if (chance.happens(0.6)) {
         sandbox.advance(parcel.number);
         parcel.shown += 1;
       }
     await makeDue(due);
+    if (chance.happens(leaving)) await leave(chance.pick(candidates));
+  }
+
+  /** Nobody waits for this one any more: its books are deleted, or their tracking is stopped. */
+  async function leave(parcel: Parcel): Promise<void> {
+    const { rows } = await pool.query<{ book_id: string }>(
+      "select book_id from bookpost.parcel_books where parcel_id = $1",
+      [parcel.id],
+    );
+    const books = rows.map(({ book_id }) => book_id);
+    const isDeleted = chance.happens(0.5);
+    // From here on its end is open, whether the next lines succeed or not.
+    parcel.isForsaken = true;
+    if (isDeleted) await pool.query("delete from bookpost.books where id = any ($1)", [books]);
+    else await pool.query("select bookpost.stop_tracking(id) from unnest($1::uuid[]) id", [books]);
   }
 
   /** Asks for a look, as if its time had come. */
@@ -102,6 +152,7 @@ export async function startWorld(options: {
     );
   }
 
+  await fill();
   const moving = (async () => {
     while (isMoving) {
       // While the server is down nobody calls us either.
@@ -115,9 +166,11 @@ export async function startWorld(options: {
     async settle() {
       isMoving = false;
       await moving;
+      let letGoOn = 0;
       await until(
         "everything that the carriers tell has arrived",
         async () => {
+          letGoOn += await letGoOnByHand(db);
           await makeDue(await behind(db, parcels));
           const { rows } = await pool.query(
             `select from bookpost_private.leases
@@ -133,8 +186,22 @@ export async function startWorld(options: {
         },
         180_000,
       );
+      return letGoOn;
     },
   };
+}
+
+/** What a person does for a parcel that is set aside for good. */
+async function letGoOnByHand({ pool }: TestDatabase): Promise<number> {
+  const { rowCount } = await pool.query(
+    `select bookpost.refresh_book(b.book_id)
+     from (
+       select distinct on (c.parcel_id) pb.book_id
+       from bookpost_private.checks c join bookpost.parcel_books pb on pb.parcel_id = c.parcel_id
+       where c.pause_reason = 'quarantined' and c.crash_count > 2
+     ) b`,
+  );
+  return rowCount ?? 0;
 }
 
 /** Parcels of which the database does not know all scans yet, or which were set aside. */
@@ -147,7 +214,8 @@ async function behind(db: TestDatabase, parcels: readonly Parcel[]): Promise<Par
      group by p.id, c.crash_count`,
   );
   const known = new Map(rows.map((row) => [row.parcel_id, row]));
-  return parcels.filter(({ id, shown }) => {
+  return parcels.filter(({ id, shown, isForsaken }) => {
+    if (isForsaken) return false;
     const row = known.get(id);
     return row === undefined || row.scans < shown || row.is_due;
   });
