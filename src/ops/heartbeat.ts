@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type pg from "pg";
+import { BookpostError } from "../errors.ts";
 import { beat } from "../sql/beat.ts";
 import { freeStrays } from "../sql/freeStrays.ts";
 import { readTaskId } from "../sql/readTaskId.ts";
@@ -63,7 +64,7 @@ export function startHeartbeat(options: {
   function lose(why: string, cause?: unknown): void {
     if (isLost) return;
     isLost = true;
-    onLost(new Error(why, { cause }));
+    onLost(new BookpostError("WORKER_LOST", why, { cause }));
   }
 
   async function beatOnce(): Promise<void> {
@@ -77,7 +78,10 @@ export function startHeartbeat(options: {
       failingSince ??= askedAt;
       // NOTE: counted from the first beat that failed. One who was frozen for a minute finds the database well.
       if (performance.now() - failingSince >= LOST_AFTER_MS)
-        lose("Postgres has not been reached for 15 seconds; this worker ends.", error);
+        lose(
+          `Postgres has not been reached for 15 seconds, at last: ${error instanceof Error ? error.message : error}.`,
+          error,
+        );
       throw error;
     }
   }

@@ -7,14 +7,24 @@ export const guarantees: readonly Guarantee[] = [
   {
     id: "P1",
     must: "The queue is disposable: emptied at any moment, it is filled again from the parcels at the next dispatch.",
-    tests: inFile(`${WORKER}/dispatch`, "again when the first was lost with the whole queue"),
+    tests: [
+      ...inFile(`${WORKER}/dispatch`, "again when the first was lost with the whole queue"),
+      ...inFile(
+        "faults/processes/emptiedQueue",
+        "when the queue loses $what, each due parcel is looked up after the next dispatch, and $endings workers have to be started again",
+      ),
+    ],
   },
   {
     id: "P2",
     must: "What a killed worker had under way runs elsewhere within 10 seconds.",
-    tests: inFile(`${WORKER}/sweep`, "a worker that stopped beating"),
-    notProven:
-      "Tested with beats moved back in the database. Real kills, 25 at each moment of a lookup, would prove the seconds.",
+    tests: [
+      ...inFile(`${WORKER}/sweep`, "a worker that stopped beating"),
+      ...inFile(
+        "faults/recovery/workerKilled",
+        "what a killed worker had under way, wherever it was struck, runs elsewhere within 10 seconds",
+      ),
+    ],
   },
   {
     id: "P3",
@@ -149,9 +159,11 @@ export const guarantees: readonly Guarantee[] = [
         "carriers/oauth",
         "a wall clock that is put back or forth changes nothing in a token's life",
       ),
+      ...inFile(
+        "faults/clocks/crontab",
+        "of workers whose clocks are right, an hour ahead, an hour behind and a day ahead, the right ones alone do the crontab, once a minute",
+      ),
     ],
-    notProven:
-      "The schedule itself is kept by workers' clocks; a dispatch that one fast host cannot hold up for the others is not tested yet.",
   },
   {
     id: "P14",
@@ -232,7 +244,7 @@ export const guarantees: readonly Guarantee[] = [
   },
   {
     id: "P20",
-    must: "A parcel whose job fails for good is set aside, visibly, and others go on; a report that the database cannot take spoils no other.",
+    must: "A parcel whose job fails for good, or whose lookup kills its worker twice, is set aside, visibly, and others go on; a report that the database cannot take spoils no other.",
     tests: [
       ...inFile(
         `${WORKER}/quarantine_failed_parcels`,
@@ -243,20 +255,27 @@ export const guarantees: readonly Guarantee[] = [
         "tracking/recordSafely",
         "one bad report of 64: it is recorded as malformed without scans, the other 63 as they are",
       ),
+      ...inFile(
+        "faults/processes/outOfMemory",
+        "a parcel whose lookup fills the memory is set aside after two deaths and stays so after a third, alone; its companions come back by themselves",
+      ),
     ],
-    notProven: "A parcel whose lookup ends the process itself, twice, is not tested yet.",
   },
   {
     id: "P21",
     must: "On SIGTERM nothing new is begun, what is under way is written down, and the exit code is 0.",
-    tests: inFile(
-      "e2e/start",
-      "it says what runs where, without a password, and SIGTERM ends it with 0",
-      "a lookup that is under way at the signal is written down before Postgres stops",
-      "a second signal ends it at once with 1, and Postgres stops all the same",
-    ),
-    notProven:
-      "Signals at random moments, with no job left locked by any of them, are not tested yet.",
+    tests: [
+      ...inFile(
+        "e2e/start",
+        "it says what runs where, without a password, and SIGTERM ends it with 0",
+        "a lookup that is under way at the signal is written down before Postgres stops",
+        "a second signal ends it at once with 1, and Postgres stops all the same",
+      ),
+      ...inFile(
+        "faults/processes/signals",
+        "after each of a hundred SIGTERMs and SIGINTs at random moments a worker ends with 0 and nothing stays locked or leased by it",
+      ),
+    ],
   },
   {
     id: "P22",
