@@ -1,7 +1,7 @@
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../../src/sandbox/server.ts";
 import { type Lane, openLane } from "../../harness/lane.ts";
-import { type PgBox, startPgBox } from "../../harness/pgbox.ts";
+import { type PgBox, type PgBoxOptions, startPgBox } from "../../harness/pgbox.ts";
 import { chanceFrom } from "../../helpers/chance.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
 import { judge } from "../kills/judge.ts";
@@ -19,8 +19,13 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(lanes: number, seed: number): Promise<Stage> {
-  const box = await startPgBox();
+/** @param server what kind of Postgres; left out: the embedded one, as it comes */
+export async function openStage(
+  lanes: number,
+  seed: number,
+  server: PgBoxOptions = {},
+): Promise<Stage> {
+  const box = await startPgBox(server);
   const sandbox = await startSandbox();
   const opened: Lane[] = [];
   let world: World | null = null;
