@@ -28,7 +28,7 @@ const report = await runKills({
 });
 for (const [what, count] of Object.entries(report.struck).sort()) console.log(`${count}\t${what}`);
 console.log(
-  `kill -9: ${report.realKills}; parcels ${report.parcels}, lookups ${report.lookups} (${report.interrupted} interrupted), ` +
+  `kill -9: ${report.realKills}; parcels ${report.parcels} (${report.letGoOn} let go on by hand), lookups ${report.lookups} (${report.interrupted} interrupted), ` +
     `status changes ${report.statusChanges}, notifications ${report.notifications}`,
 );
 let isBroken = false;
