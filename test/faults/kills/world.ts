@@ -52,8 +52,10 @@ export async function startWorld(options: {
   readonly db: TestDatabase;
   readonly sandbox: Sandbox;
   readonly chance: Chance;
+  /** No further parcels after the first. */
+  readonly isClosed?: boolean;
 }): Promise<World> {
-  const { db, sandbox, chance } = options;
+  const { db, sandbox, chance, isClosed = false } = options;
   const { pool } = db;
   await watchStatuses(db);
   const owners = [await makeUser(pool), await makeUser(pool)];
@@ -78,7 +80,7 @@ export async function startWorld(options: {
 
   async function tick(): Promise<void> {
     const live = parcels.filter(({ shown }) => shown < STORY.length);
-    while (live.length < LIVE) {
+    while (live.length < LIVE && !(isClosed && parcels.length >= LIVE)) {
       await add();
       live.push(parcels.at(-1) as Parcel);
     }

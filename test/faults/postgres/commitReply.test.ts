@@ -38,11 +38,19 @@ const STATEMENTS: Readonly<Record<string, Statement>> = {
   "strays are freed": { place: sent("housekeeping", "bookpost_private.free_strays") },
   "a job is put off": {
     place: sent("worker", "bookpost_private.snooze_jobs"),
-    provoke: () =>
-      stage.db.pool.query(
+    // One that comes before its carrier may be asked again.
+    async provoke() {
+      await stage.db.pool.query(
         `update bookpost_private.budgets set not_before = clock_timestamp() + interval '2 seconds', not_before_reason = 'rate_limited'
-         where api_code in ('ups', 'fedex')`,
-      ),
+         where api_code = 'ups'`,
+      );
+      await stage.db.pool.query(
+        `select graphile_worker.add_job('track_book', json_build_object('parcelId', c.parcel_id), job_key => 'put off')
+         from bookpost_private.checks c
+         where c.api_code = 'ups' and not exists (select from bookpost_private.leases l where l.parcel_id = c.parcel_id)
+         limit 1`,
+      );
+    },
   },
   "partitions are made": {
     place: sent("housekeeping", "bookpost_private.make_partitions"),

@@ -64,9 +64,10 @@ test.each(["queue", "worker", "housekeeping", "heartbeat"])(
     const ended = await stage.box.terminate(`application_name = 'bookpost ${purpose}'`);
     expect(ended.length).toBeGreaterThan(0);
     await until("the pool has sessions again", async () => {
-      const rows = await stage.box.query("select from pg_stat_activity where application_name = $1", [
-        `bookpost ${purpose}`,
-      ]);
+      const rows = await stage.box.query(
+        "select from pg_stat_activity where application_name = $1",
+        [`bookpost ${purpose}`],
+      );
       return rows.length > 0;
     });
     await workGoesOn(stage.db, processId);
@@ -90,7 +91,11 @@ test("one of Postgres's processes is killed, all sessions end with it, and the s
     seconds.push(await workGoesOn(stage.db, processId));
   }
   expect(seconds.length).toBeGreaterThan(0);
-  await reportRecovery({ point: "one of Postgres's processes killed", seconds, promisedSeconds: 5 });
+  await reportRecovery({
+    point: "one of Postgres's processes killed",
+    seconds,
+    promisedSeconds: 5,
+  });
 });
 
 test("and through all of it it was one worker, and nothing was lost or told twice", {
