@@ -37,7 +37,7 @@ const STATEMENTS: Readonly<Record<string, Statement>> = {
   ),
   "strays are freed": { place: sent("housekeeping", "bookpost_private.free_strays") },
   "a job is put off": {
-    place: sent("worker", "bookpost_private.snooze_jobs"),
+    place: sent("worker", "graphile_worker.add_jobs"),
     // One that comes before its carrier may be asked again.
     async provoke() {
       await stage.db.pool.query(

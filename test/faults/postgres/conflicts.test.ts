@@ -26,6 +26,7 @@ test("statements of ours that are the victims of deadlocks are done again", {
   const rival = await openClient(stage.db.adminUrl);
   // It never looks for a deadlock, so the worker is the one that finds it and is the victim.
   await rival.query("set deadlock_timeout = '1min'; set lock_timeout = '2s'");
+  const { pid } = (await rival.query("select pg_backend_pid() as pid")).rows[0];
   const lock = (api: string) =>
     rival.query("select from bookpost_private.budgets where api_code = $1 for update", [api]);
   await until(
@@ -34,9 +35,11 @@ test("statements of ours that are the victims of deadlocks are done again", {
       await rival.query("begin");
       // Ours take fedex's first.
       await lock("ups");
-      await until("the worker waits", async () => {
-        const { rows } = await rival.query(
-          "select from pg_stat_activity where application_name = 'bookpost worker' and pg_backend_pid() = any (pg_blocking_pids(pid))",
+      await until("one of the worker's waits", async () => {
+        // On a connection of its own: a transaction sees one picture of all sessions.
+        const rows = await stage.box.query(
+          "select from pg_stat_activity where application_name like 'bookpost %' and $1 = any (pg_blocking_pids(pid))",
+          [pid],
         );
         return rows.length > 0;
       });
@@ -62,10 +65,20 @@ test("statements of ours that cannot be serialized are done again", {
         raise exception 'could not serialize access due to a test' using errcode = '40001';
       end if;
       return NEW;
-    end $$;
-    create trigger refuse before insert on bookpost_private.lookups for each row execute function public.tg_refuse();
-    create trigger refuse before insert on bookpost_private.leases for each row execute function public.tg_refuse();
-  `);
+    end $$`);
+  // One at a time, and again where it is the victim of a deadlock itself.
+  for (const table of ["lookups", "leases"])
+    await until(`${table} refuses`, () =>
+      admin
+        .query(
+          `create or replace trigger refuse before insert on bookpost_private.${table}
+           for each row execute function public.tg_refuse()`,
+        )
+        .then(
+          () => true,
+          () => false,
+        ),
+    );
   await until("it has refused", async () => {
     const { rows } = await admin.query("select last_value > 12 as has from public.refusals");
     return rows[0]?.has;
