@@ -77,7 +77,7 @@ const notifications = async (box: PgBox | Standby) =>
   ).map(({ told }) => told);
 
 test.skipIf(!canStandby())(
-  "after a failover that lost the last commits, workers leave the old primary, which is read-only, and look up again what was lost",
+  "after a failover that lost the last commits, the same workers leave the old primary, which is read-only, and look up again what was lost",
   { timeout: 240_000 },
   async () => {
     world = await startWorld({ db, sandbox, chance: chanceFrom(61), isClosed: true });
@@ -94,6 +94,7 @@ test.skipIf(!canStandby())(
       return all.length >= kept.length + 5 && all;
     });
 
+    const workers = lanes.map((lane) => lane.worker()?.pid);
     const at = performance.now();
     await old.query("alter system set default_transaction_read_only = on");
     await old.query("select pg_reload_conf()");
@@ -115,6 +116,7 @@ test.skipIf(!canStandby())(
       promisedSeconds: 30,
     });
 
+    expect(lanes.map((lane) => lane.worker()?.pid)).toEqual(workers);
     await world.settle();
     for (const [what, offenders] of Object.entries(await judge(db, world.parcels)))
       expect(offenders, what).toEqual([]);

@@ -107,7 +107,7 @@ export const postgres: Area = {
         ),
         ...inFile(
           `${HERE}/failover`,
-          "after a failover that lost the last commits, workers leave the old primary, which is read-only, and look up again what was lost",
+          "after a failover that lost the last commits, the same workers leave the old primary, which is read-only, and look up again what was lost",
         ),
       ],
       needs: "pg_basebackup",
