@@ -1801,32 +1801,50 @@ comment on function bookpost_private.claim_probe(text,uuid) is 'The new generati
 grant execute on function bookpost_private.claim_probe(text,uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.clamp_deadlines(dispatched_at timestamp with time zone)
- RETURNS void
+ RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_late bigint[];
+  v_is_whole boolean := true;
 begin
   -- skip locked, everywhere here: it is being written this moment, and the next dispatch looks again.
 
   -- The clock was set back since the last dispatch: what was written by the old time keeps its distance.
   if dispatched_at > v_now + interval '5 seconds' then
+    with ahead as materialized (
+      select k.parcel_id from bookpost_private.checks k
+      where k.next_check_at > v_now and (k.last_looked_at > v_now or k.last_looked_at is null or k.last_outcome = 'interrupted')
+    ),
+    held as (
+      select k.parcel_id from bookpost_private.checks k
+      where k.parcel_id in (select a.parcel_id from ahead a) and k.next_check_at > v_now
+      order by k.parcel_id
+      for no key update skip locked
+    ),
+    mended as (
+      update bookpost_private.checks c
+      set next_check_at = case
+          when c.last_looked_at > v_now then greatest(v_now, least(c.next_check_at, v_now + (c.next_check_at - c.last_looked_at)))
+          else v_now
+        end,
+        last_looked_at = bookpost_private.at_most(c.last_looked_at, v_now),
+        last_answered_at = bookpost_private.at_most(c.last_answered_at, v_now),
+        last_changed_at = bookpost_private.at_most(c.last_changed_at, v_now)
+      from held h where c.parcel_id = h.parcel_id
+      returning c.parcel_id
+    )
+    select (select count(*) from mended) = (select count(*) from ahead) into v_is_whole;
+
+    -- What was counted for a day to come was spent on this one.
     update bookpost_private.checks c
-    set next_check_at = case
-        when c.last_looked_at > v_now then greatest(v_now, least(c.next_check_at, v_now + (c.next_check_at - c.last_looked_at)))
-        else v_now
-      end,
-      last_looked_at = bookpost_private.at_most(c.last_looked_at, v_now),
-      last_answered_at = bookpost_private.at_most(c.last_answered_at, v_now),
-      last_changed_at = bookpost_private.at_most(c.last_changed_at, v_now)
-    where c.parcel_id in (
-        select k.parcel_id from bookpost_private.checks k
-        where k.next_check_at > v_now and (k.last_looked_at > v_now or k.last_looked_at is null or k.last_outcome = 'interrupted')
-        order by k.parcel_id
-        for no key update skip locked
-      );
+    set day = n.day
+    from bookpost.carrier_apis a
+    cross join lateral (select (v_now at time zone a.day_time_zone)::date as day) n
+    where a.code = c.api_code and a.calls_per_parcel_per_day is not null and c.day > n.day
+      and c.parcel_id in (select k.parcel_id from bookpost_private.checks k where k.day > n.day order by k.parcel_id for no key update skip locked);
     -- Dispatch and snoozing look a minute ahead.
     select array_agg(j.id) into v_late
     from graphile_worker.jobs j
@@ -1878,9 +1896,10 @@ begin
   if v_late is not null then
     perform graphile_worker.reschedule_jobs(v_late, run_at => v_now);
   end if;
+  return v_is_whole;
 end;
 $function$;
-comment on function bookpost_private.clamp_deadlines(timestamp with time zone) is 'Brings every stored deadline that is further away than its maximum back to it. Where the last dispatch lies in the future, the clock was set back: then also each parcel''s next look. Does not commit.';
+comment on function bookpost_private.clamp_deadlines(timestamp with time zone) is 'Brings every stored deadline that is further away than its maximum back to it. Where the last dispatch lies in the future, the clock was set back: then also each parcel''s next look. Returns false where some parcel was in another''s hands: it wants to be called with the same time again. Does not commit.';
 grant execute on function bookpost_private.clamp_deadlines(timestamp with time zone) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.close_finished_parcels(parcel_ids uuid[])
@@ -2106,6 +2125,7 @@ declare
   v_spacing interval;
   v_queued integer;
   v_chosen uuid[];
+  v_is_clamped boolean;
   -- Chosen: what a minute can take at most (gate says no more either), and chunks that keep memory flat.
   v_most constant integer := 100000;
   v_chunk constant integer := 5000;
@@ -2128,9 +2148,10 @@ begin
   perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
   perform bookpost_private.try_quarantined_parcel();
-  perform bookpost_private.clamp_deadlines(d.dispatched_at) from bookpost_private.dispatch_clock d;
-  -- Nobody waits for this row: dispatchers go one at a time, others only read it.
-  update bookpost_private.dispatch_clock d set dispatched_at = v_now;
+  select bookpost_private.clamp_deadlines(d.dispatched_at) into strict v_is_clamped from bookpost_private.dispatch_clock d;
+  -- Nobody waits for this row: dispatchers go one at a time, others only read it. Where a parcel was left out, the time in
+  -- the future stays, and with it the next sweep's wish for another dispatch.
+  update bookpost_private.dispatch_clock d set dispatched_at = v_now where v_is_clamped;
 
   for v_gate in
     select a.code, coalesce(a.calls_per_parcel_per_day, 2147483647) as calls_per_parcel_per_day,
@@ -3822,6 +3843,7 @@ begin
   end if;
   -- Also the jobs of one who died before its first beat. It reads the whole queue, so not at every heartbeat.
   if is_thorough then
+    delete from bookpost_private.worker_deaths d where d.found_at < v_now - interval '30 days';
     select coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
     from graphile_worker.jobs j
     where j.task_identifier in ('dispatch', 'track_book', 'maintain')
@@ -3835,8 +3857,9 @@ begin
   perform bookpost_private.repair_timetable();
   if v_count > 0 then
     perform bookpost_private.wake_dispatch();
-  -- The crontab's minute has passed without a dispatch, or the clock was set back. One job, however many sweepers.
-  elsif not exists (
+  -- The crontab's minute has passed without a dispatch, or the clock was set back. One job, however many sweepers; none
+  -- where dispatch itself is the caller.
+  elsif not is_thorough and not exists (
       select from bookpost_private.dispatch_clock d
       where d.dispatched_at between v_now - interval '65 seconds' and v_now + interval '5 seconds'
     )
@@ -3946,8 +3969,11 @@ BEGIN ATOMIC
             FROM bookpost_private.checks k
            WHERE ((k.pause_reason = 'quarantined'::text) AND (k.crash_count = (bookpost_private.crashes_tolerated() + 1)) AND (NOT (EXISTS ( SELECT
                     FROM bookpost_private.checks t
-                   WHERE ((t.crash_count = (bookpost_private.crashes_tolerated() + 1)) AND (t.next_check_at IS NOT NULL))))))
-           ORDER BY k.last_looked_at NULLS FIRST, k.parcel_id
+                   WHERE ((t.crash_count = (bookpost_private.crashes_tolerated() + 1)) AND (((t.next_check_at >= (clock_timestamp() - '00:10:00'::interval)) AND (t.next_check_at <= clock_timestamp())) OR (EXISTS ( SELECT
+                            FROM bookpost_private.leases l
+                           WHERE (l.parcel_id = t.parcel_id)))))))))
+           ORDER BY ( SELECT (h.reason IS NOT NULL)
+                    FROM bookpost_private.hold(k.api_code) h(reason, until)), k.last_looked_at NULLS FIRST, k.parcel_id
           LIMIT 1
           FOR NO KEY UPDATE OF k SKIP LOCKED));
 END;

@@ -1,5 +1,5 @@
 --! Previous: sha1:f5e4852491df35bf6a2c96e633fe04bfb48e66ce
---! Hash: sha1:70e173ff0c964e6761eb7c028139f6fa57d09ec7
+--! Hash: sha1:eb0ddc7b9c4c68d8bca7c60c41795ff471b9703b
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.
@@ -394,6 +394,7 @@ begin
   end if;
   -- Also the jobs of one who died before its first beat. It reads the whole queue, so not at every heartbeat.
   if is_thorough then
+    delete from bookpost_private.worker_deaths d where d.found_at < v_now - interval '30 days';
     select coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
     from graphile_worker.jobs j
     where j.task_identifier in ('dispatch', 'track_book', 'maintain')
@@ -407,8 +408,9 @@ begin
   perform bookpost_private.repair_timetable();
   if v_count > 0 then
     perform bookpost_private.wake_dispatch();
-  -- The crontab's minute has passed without a dispatch, or the clock was set back. One job, however many sweepers.
-  elsif not exists (
+  -- The crontab's minute has passed without a dispatch, or the clock was set back. One job, however many sweepers; none
+  -- where dispatch itself is the caller.
+  elsif not is_thorough and not exists (
       select from bookpost_private.dispatch_clock d
       where d.dispatched_at between v_now - interval '65 seconds' and v_now + interval '5 seconds'
     )
@@ -429,32 +431,50 @@ language sql immutable parallel safe
 return case when at > most then most else at end;
 
 -- Every stored deadline that is further away than it can have been set lies where it does because the clock was set back.
-create function bookpost_private.clamp_deadlines(dispatched_at timestamptz) returns void
+create function bookpost_private.clamp_deadlines(dispatched_at timestamptz) returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_late bigint[];
+  v_is_whole boolean := true;
 begin
   -- skip locked, everywhere here: it is being written this moment, and the next dispatch looks again.
 
   -- The clock was set back since the last dispatch: what was written by the old time keeps its distance.
   if dispatched_at > v_now + interval '5 seconds' then
+    with ahead as materialized (
+      select k.parcel_id from bookpost_private.checks k
+      where k.next_check_at > v_now and (k.last_looked_at > v_now or k.last_looked_at is null or k.last_outcome = 'interrupted')
+    ),
+    held as (
+      select k.parcel_id from bookpost_private.checks k
+      where k.parcel_id in (select a.parcel_id from ahead a) and k.next_check_at > v_now
+      order by k.parcel_id
+      for no key update skip locked
+    ),
+    mended as (
+      update bookpost_private.checks c
+      set next_check_at = case
+          when c.last_looked_at > v_now then greatest(v_now, least(c.next_check_at, v_now + (c.next_check_at - c.last_looked_at)))
+          else v_now
+        end,
+        last_looked_at = bookpost_private.at_most(c.last_looked_at, v_now),
+        last_answered_at = bookpost_private.at_most(c.last_answered_at, v_now),
+        last_changed_at = bookpost_private.at_most(c.last_changed_at, v_now)
+      from held h where c.parcel_id = h.parcel_id
+      returning c.parcel_id
+    )
+    select (select count(*) from mended) = (select count(*) from ahead) into v_is_whole;
+
+    -- What was counted for a day to come was spent on this one.
     update bookpost_private.checks c
-    set next_check_at = case
-        when c.last_looked_at > v_now then greatest(v_now, least(c.next_check_at, v_now + (c.next_check_at - c.last_looked_at)))
-        else v_now
-      end,
-      last_looked_at = bookpost_private.at_most(c.last_looked_at, v_now),
-      last_answered_at = bookpost_private.at_most(c.last_answered_at, v_now),
-      last_changed_at = bookpost_private.at_most(c.last_changed_at, v_now)
-    where c.parcel_id in (
-        select k.parcel_id from bookpost_private.checks k
-        where k.next_check_at > v_now and (k.last_looked_at > v_now or k.last_looked_at is null or k.last_outcome = 'interrupted')
-        order by k.parcel_id
-        for no key update skip locked
-      );
+    set day = n.day
+    from bookpost.carrier_apis a
+    cross join lateral (select (v_now at time zone a.day_time_zone)::date as day) n
+    where a.code = c.api_code and a.calls_per_parcel_per_day is not null and c.day > n.day
+      and c.parcel_id in (select k.parcel_id from bookpost_private.checks k where k.day > n.day order by k.parcel_id for no key update skip locked);
     -- Dispatch and snoozing look a minute ahead.
     select array_agg(j.id) into v_late
     from graphile_worker.jobs j
@@ -506,11 +526,12 @@ begin
   if v_late is not null then
     perform graphile_worker.reschedule_jobs(v_late, run_at => v_now);
   end if;
+  return v_is_whole;
 end;
 $$;
 
 comment on function bookpost_private.clamp_deadlines(timestamptz) is
-  'Brings every stored deadline that is further away than its maximum back to it. Where the last dispatch lies in the future, the clock was set back: then also each parcel''s next look. Does not commit.';
+  'Brings every stored deadline that is further away than its maximum back to it. Where the last dispatch lies in the future, the clock was set back: then also each parcel''s next look. Returns false where some parcel was in another''s hands: it wants to be called with the same time again. Does not commit.';
 
 -- A parcel whose job failed for good has met a bug of ours: it is set aside, visibly, until a person refreshes it.
 create function bookpost_private.quarantine_failed_parcels() returns integer
@@ -543,7 +564,8 @@ end;
 $$;
 
 -- Two deaths may have been another's doing: whoever was under way at both is set aside, and then tried alone, one in all
--- workers at a time. Who lives through it goes on as before, and only the one that kills a third time stays.
+-- workers at a time. Who lives through it goes on as before, and only the one that kills a third time stays. One that is
+-- not looked at within 10 minutes (chosen), since its API cannot be asked, makes way for the next.
 create function bookpost_private.try_quarantined_parcel() returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -555,9 +577,13 @@ begin atomic
     where k.pause_reason = 'quarantined' and k.crash_count = bookpost_private.crashes_tolerated() + 1
       and not exists (
         select from bookpost_private.checks t
-        where t.crash_count = bookpost_private.crashes_tolerated() + 1 and t.next_check_at is not null
+        where t.crash_count = bookpost_private.crashes_tolerated() + 1
+          and (
+            t.next_check_at between clock_timestamp() - interval '10 minutes' and clock_timestamp()
+            or exists (select from bookpost_private.leases l where l.parcel_id = t.parcel_id)
+          )
       )
-    order by k.last_looked_at nulls first, k.parcel_id
+    order by (select h.reason is not null from bookpost_private.hold(k.api_code) h), k.last_looked_at nulls first, k.parcel_id
     limit 1
     for no key update skip locked
   );

@@ -1,5 +1,5 @@
---! Previous: sha1:70e173ff0c964e6761eb7c028139f6fa57d09ec7
---! Hash: sha1:a1863abfd1d9b8150e650ebb72814af2191bbf1b
+--! Previous: sha1:eb0ddc7b9c4c68d8bca7c60c41795ff471b9703b
+--! Hash: sha1:9d7bc0b967339ac2c9e2950dd0c7653f9b9e86e8
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -17,6 +17,7 @@ declare
   v_spacing interval;
   v_queued integer;
   v_chosen uuid[];
+  v_is_clamped boolean;
   -- Chosen: what a minute can take at most (gate says no more either), and chunks that keep memory flat.
   v_most constant integer := 100000;
   v_chunk constant integer := 5000;
@@ -39,9 +40,10 @@ begin
   perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
   perform bookpost_private.try_quarantined_parcel();
-  perform bookpost_private.clamp_deadlines(d.dispatched_at) from bookpost_private.dispatch_clock d;
-  -- Nobody waits for this row: dispatchers go one at a time, others only read it.
-  update bookpost_private.dispatch_clock d set dispatched_at = v_now;
+  select bookpost_private.clamp_deadlines(d.dispatched_at) into strict v_is_clamped from bookpost_private.dispatch_clock d;
+  -- Nobody waits for this row: dispatchers go one at a time, others only read it. Where a parcel was left out, the time in
+  -- the future stays, and with it the next sweep's wish for another dispatch.
+  update bookpost_private.dispatch_clock d set dispatched_at = v_now where v_is_clamped;
 
   for v_gate in
     select a.code, coalesce(a.calls_per_parcel_per_day, 2147483647) as calls_per_parcel_per_day,

@@ -1,5 +1,5 @@
---! Previous: sha1:a1863abfd1d9b8150e650ebb72814af2191bbf1b
---! Hash: sha1:bbe1d3851c2da9ff8f34e0848d7b4cbed838db6c
+--! Previous: sha1:9d7bc0b967339ac2c9e2950dd0c7653f9b9e86e8
+--! Hash: sha1:335a71fb50ee03d26f67ef3394f57d905f99b556
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

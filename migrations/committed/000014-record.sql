@@ -1,5 +1,5 @@
---! Previous: sha1:bbe1d3851c2da9ff8f34e0848d7b4cbed838db6c
---! Hash: sha1:4740be3cf9908149e776731c90d4ac163dcefce7
+--! Previous: sha1:335a71fb50ee03d26f67ef3394f57d905f99b556
+--! Hash: sha1:613b09b43fd010bf8a9f720856bc29f23907c63b
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:4740be3cf9908149e776731c90d4ac163dcefce7
---! Hash: sha1:91db3656834749796bd7e9671e8881853feba0e0
+--! Previous: sha1:613b09b43fd010bf8a9f720856bc29f23907c63b
+--! Hash: sha1:39399554843b7cb779afbfe3dd5ce65536e5043b
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

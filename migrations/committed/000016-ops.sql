@@ -1,5 +1,5 @@
---! Previous: sha1:91db3656834749796bd7e9671e8881853feba0e0
---! Hash: sha1:5af54951c611917ae8844afe31c12d5164e75dcd
+--! Previous: sha1:39399554843b7cb779afbfe3dd5ce65536e5043b
+--! Hash: sha1:70aeae0122983e1b7aa8b675fc6bf7b11f22c4e8
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

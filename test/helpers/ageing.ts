@@ -63,6 +63,15 @@ export async function ageBeat(db: Queryable, workerId: string, by: string): Prom
   );
 }
 
+/** Nine seconds have passed in which this worker has not beaten, and another, which can ask nobody, has. */
+export async function outlive(db: Queryable, workerId: string): Promise<void> {
+  await ageBeat(db, workerId, "9 seconds");
+  await db.query(
+    `update bookpost_private.leases set started_at = started_at - interval '9 seconds',
+       call_at = call_at - interval '9 seconds', lease_until = lease_until - interval '9 seconds'`,
+  );
+}
+
 /** A worker that has beaten for a minute, so that the silence of others means something; it has no credentials. */
 export async function makeWitness(db: Queryable): Promise<void> {
   await db.query(

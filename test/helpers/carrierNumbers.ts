@@ -7,8 +7,3 @@ export function upsNumber(serial: number): string {
   }, 0);
   return `1Z${body}${(10 - (sum % 10)) % 10}`;
 }
-
-/** Twelve digits, as FedEx's test numbers. */
-export function fedexNumber(serial: number): string {
-  return `9999${String(serial).padStart(8, "0")}`;
-}

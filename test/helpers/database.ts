@@ -1,5 +1,6 @@
 import type pg from "pg";
-import { inject, onTestFinished } from "vitest";
+import { expect, inject, onTestFinished } from "vitest";
+import { stuckThings } from "../harness/judgeDatabase.ts";
 import { cloneTemplate, type TestDatabase } from "./template.ts";
 
 export type { TestDatabase };
@@ -13,15 +14,25 @@ export function createTestDatabase(): Promise<TestDatabase> {
   });
 }
 
-/** A client in a transaction that is rolled back when the test ends; `role` as the API would set it. */
+/**
+ * A client in a transaction that is rolled back when the test ends; `role` as
+ * the API would set it. Before that it is asked whether something is stuck,
+ * unless the test leaves something so on purpose.
+ */
 export async function rolledBack(
   db: TestDatabase,
-  options: { role?: string; userId?: string } = {},
+  options: { role?: string; userId?: string; leavesStuck?: boolean } = {},
 ): Promise<pg.PoolClient> {
   const client = await db.pool.connect();
   onTestFinished(async () => {
+    // A test that ends with an error of the database's has no transaction left to ask in.
+    const stuck = await client
+      .query("reset role")
+      .then(() => stuckThings(client))
+      .catch(() => []);
     await client.query("rollback");
     client.release();
+    if (!options.leavesStuck) expect(stuck, "something is stuck at the end").toEqual([]);
   });
   await client.query("begin");
   if (options.userId)

@@ -8,9 +8,9 @@ import { type Chance, chanceFrom } from "../../helpers/chance.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
 import { until } from "../../helpers/until.ts";
 import { carrierEnvironment } from "../../helpers/workerProcess.ts";
-import { judge } from "./judge.ts";
+import { judgeWorld } from "../judgeWorld.ts";
+import { startWorld } from "../world.ts";
 import { POINTS } from "./points.ts";
-import { startWorld } from "./world.ts";
 
 /** What may happen at a point, and how often of a thousand. */
 const WAYS = [
@@ -77,7 +77,7 @@ export async function runKills(options: {
     }
 
     const letGoOn = await world.settle();
-    const offences = await judge(db, world.parcels);
+    const offences = await judgeWorld(db, world.parcels);
     const { rows } = await db.pool.query(
       `select (select count(*)::integer from bookpost_private.lookups) as lookups,
          (select count(*)::integer from bookpost_private.lookups where outcome = 'interrupted') as interrupted,

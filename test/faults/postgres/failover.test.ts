@@ -4,16 +4,16 @@ import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../../src/sandbox/server.ts";
 import { canStandby } from "../../harness/abilities.ts";
 import { type Faultline, startFaultline } from "../../harness/faultline.ts";
-import { judge as judgeRows } from "../../harness/judge.ts";
+import { judge } from "../../harness/judge.ts";
 import { type Lane, openLane } from "../../harness/lane.ts";
 import { type PgBox, type Standby, startPgBox } from "../../harness/pgbox.ts";
 import { chanceFrom } from "../../helpers/chance.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
 import { until } from "../../helpers/until.ts";
-import { judge } from "../kills/judge.ts";
+import { judgeWorld } from "../judgeWorld.ts";
 import { environmentOf, makeRoom } from "../kills/run.ts";
-import { startWorld, type World } from "../kills/world.ts";
 import { reportRecovery } from "../recoveryReport.ts";
+import { startWorld, type World } from "../world.ts";
 import { blamedCarriers, workGoesOn } from "./work.ts";
 
 // The name in DATABASE_URL is moved to a standby that lacks the primary's last commits. The old primary lives on and
@@ -118,9 +118,9 @@ test.skipIf(!canStandby())(
 
     expect(lanes.map((lane) => lane.worker()?.pid)).toEqual(workers);
     await world.settle();
-    for (const [what, offenders] of Object.entries(await judge(db, world.parcels)))
+    for (const [what, offenders] of Object.entries(await judgeWorld(db, world.parcels)))
       expect(offenders, what).toEqual([]);
-    expect(await judgeRows({ db: db.pool })).toEqual({});
+    expect(await judge({ db: db.pool })).toEqual({});
     expect(await blamedCarriers(db)).toEqual([]);
     const again = await notifications(standby);
     expect(new Set(again).size).toBe(again.length);

@@ -4,9 +4,9 @@ import { type Lane, openLane } from "../../harness/lane.ts";
 import { type PgBox, type PgBoxOptions, startPgBox } from "../../harness/pgbox.ts";
 import { chanceFrom } from "../../helpers/chance.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
-import { judge } from "../kills/judge.ts";
+import { judgeWorld } from "../judgeWorld.ts";
 import { environmentOf, makeRoom } from "../kills/run.ts";
-import { startWorld, type World } from "../kills/world.ts";
+import { startWorld, type World } from "../world.ts";
 
 /** Real Postgres, real workers behind lines, parcels on the move: for a test that breaks one and takes the time. */
 export interface Stage {
@@ -19,13 +19,15 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** @param server what kind of Postgres; left out: the embedded one, as it comes */
+/** @param server what kind of Postgres; left out: the embedded one */
 export async function openStage(
   lanes: number,
   seed: number,
   server: PgBoxOptions = {},
 ): Promise<Stage> {
-  const box = await startPgBox(server);
+  // Eight workers may take more than the default of 100.
+  const settings = { max_connections: "200", ...server.settings };
+  const box = await startPgBox({ ...server, settings });
   const sandbox = await startSandbox();
   const opened: Lane[] = [];
   let world: World | null = null;
@@ -36,7 +38,9 @@ export async function openStage(
       Array.from({ length: lanes }, () => openLane(db, environmentOf(sandbox))),
     )),
   );
-  world = await startWorld({ db, sandbox, chance: chanceFrom(seed) });
+  // Carriers take their time, so that every worker has something under way.
+  sandbox.fault({ mode: "slow", ms: 300, kind: "lookup" });
+  world = await startWorld({ db, sandbox, chance: chanceFrom(seed), live: 60, perTick: 20 });
   return {
     box,
     db,
@@ -44,7 +48,7 @@ export async function openStage(
     lanes: opened,
     async finish() {
       await world.settle();
-      return judge(db, world.parcels);
+      return judgeWorld(db, world.parcels);
     },
     async close() {
       await Promise.all(opened.map((lane) => lane.close()));

@@ -9,7 +9,7 @@ const db = testDatabase();
 const INSERT = "insert into bookpost.parcels (carrier_code, tracking_number) values ($1, $2)";
 
 test("a parcel cannot be without a carrier", async () => {
-  const client = await rolledBack(db);
+  const client = await rolledBack(db, { leavesStuck: true });
   expect(await tryOut(client, INSERT, [null, "1Z999"])).toMatchObject({
     code: "23502",
     message: expect.stringContaining("carrier_code"),
@@ -17,7 +17,7 @@ test("a parcel cannot be without a carrier", async () => {
 });
 
 test("a parcel cannot be with a carrier that is not listed", async () => {
-  const client = await rolledBack(db);
+  const client = await rolledBack(db, { leavesStuck: true });
   expect(await tryOut(client, INSERT, ["hermes", "1Z999"])).toMatchObject({
     code: "23503",
     constraint: "parcels_carrier_code_fkey",
@@ -36,7 +36,7 @@ test.each([
   ["Arabic-Indic digits", "٤٤٢٠٧"],
   ["nothing", ""],
 ])("a tracking number cannot have %s", async (_, number) => {
-  const client = await rolledBack(db);
+  const client = await rolledBack(db, { leavesStuck: true });
   expect(await tryOut(client, INSERT, ["ups", number])).toMatchObject({
     code: "23514",
     constraint: "parcels_tracking_number_is_normalised",
@@ -44,7 +44,7 @@ test.each([
 });
 
 test("a second live parcel of one carrier and number is refused", async () => {
-  const client = await rolledBack(db);
+  const client = await rolledBack(db, { leavesStuck: true });
   await client.query(INSERT, ["ups", "1Z999"]);
   expect(await tryOut(client, INSERT, ["ups", "1Z999"])).toMatchObject({
     code: "23505",
@@ -53,13 +53,13 @@ test("a second live parcel of one carrier and number is refused", async () => {
 });
 
 test("two carriers may use the same number", async () => {
-  const client = await rolledBack(db);
+  const client = await rolledBack(db, { leavesStuck: true });
   await client.query(INSERT, ["ups", "1Z999"]);
   expect(await tryOut(client, INSERT, ["dhl", "1Z999"])).toBeNull();
 });
 
 test("the number of a closed parcel may live again, once", async () => {
-  const client = await rolledBack(db);
+  const client = await rolledBack(db, { leavesStuck: true });
   const close = "update bookpost.parcels set closed_at = now(), closed_reason = 'delivered'";
   await client.query(INSERT, ["ups", "1Z999"]);
   await client.query(close);
@@ -94,7 +94,7 @@ test.each([
   ["tracking_url = e'https://example.com/\\nx'", "parcels_tracking_url_is_https"],
   ["tracking_url = 'https://example.com/' || repeat('x', 2000)", "parcels_tracking_url_is_https"],
 ])("a parcel cannot be set to %s", async (change, constraint) => {
-  const client = await rolledBack(db);
+  const client = await rolledBack(db, { leavesStuck: true });
   await client.query(INSERT, ["ups", "1Z999"]);
   expect(await tryOut(client, `update bookpost.parcels set ${change}`)).toMatchObject({
     constraint,
@@ -107,7 +107,7 @@ test.each([
   "status = 'return_to_sender', delivered_at = now()",
   "estimated_from = '2026-01-01', estimated_until = '2026-01-01'",
 ])("a parcel may be set to %s", async (change) => {
-  const client = await rolledBack(db);
+  const client = await rolledBack(db, { leavesStuck: true });
   await client.query(INSERT, ["ups", "1Z999"]);
   expect(await tryOut(client, `update bookpost.parcels set ${change}`)).toBeNull();
 });

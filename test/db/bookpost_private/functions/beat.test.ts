@@ -1,9 +1,12 @@
-import { expect, test } from "vitest";
+import type { ClientBase } from "pg";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { beat } from "../../../../src/sql/beat.ts";
 import { rolledBack } from "../../../helpers/database.ts";
 import { makeApi } from "../../../helpers/makeApi.ts";
+import { makeWorker } from "../../../helpers/makeWorker.ts";
 import { one } from "../../../helpers/one.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
+import { testRule } from "../../../helpers/testRule.ts";
 
 const db = testDatabase();
 
@@ -65,4 +68,108 @@ test("a beat writes no budget while nothing is parked", async () => {
     apiFingerprints: { [api.code]: "another" },
   });
   expect(await xmin()).toEqual(before);
+});
+
+const WORKER = { workerId: "w1", hostName: "h", processId: 7, apiFingerprints: {} };
+const BEAT = "bookpost_private.beat";
+
+const beatingFor = (client: ClientBase) =>
+  one<{ seconds: number }>(
+    client,
+    `select extract(epoch from clock_timestamp() - beating_since)::double precision as seconds
+     from bookpost_private.workers where id = 'w1'`,
+  );
+
+testRule(
+  db,
+  "who beats without a gap keeps the time since when it has beaten",
+  async (client) => {
+    await makeWorker(client, "w1", { silentFor: "5 seconds", beatingFor: "1 hour" });
+    await beat(client, WORKER);
+    expect((await beatingFor(client)).seconds).toBeGreaterThan(3_599);
+  },
+  {
+    "every beat begins anew": {
+      function: BEAT,
+      from: "ELSE w.beating_since",
+      to: "ELSE clock_timestamp()",
+    },
+  },
+);
+
+testRule(
+  db,
+  "who was silent for longer than death takes begins anew, so that it judges nobody at once",
+  async (client) => {
+    await makeWorker(client, "w1", { silentFor: "7 seconds", beatingFor: "1 hour" });
+    await beat(client, WORKER);
+    expect((await beatingFor(client)).seconds).toBeLessThan(60);
+  },
+  {
+    "gaps are not looked at": {
+      function: BEAT,
+      from: "(w.beat_at < (clock_timestamp() - bookpost_private.dead_after())) OR ",
+      to: "",
+    },
+  },
+);
+
+testRule(
+  db,
+  "a beginning that lies in the future, since the clock was set back, is now",
+  async (client) => {
+    await makeWorker(client, "w1", { silentFor: "-1 hour", beatingFor: "-30 minutes" });
+    await beat(client, WORKER);
+    const { seconds } = await beatingFor(client);
+    expect(seconds).toBeGreaterThanOrEqual(0);
+    expect(seconds).toBeLessThan(60);
+  },
+  {
+    "the future is not looked at": {
+      function: BEAT,
+      from: " OR (w.beating_since > clock_timestamp())",
+      to: "",
+    },
+  },
+);
+
+testRule(
+  db,
+  "how far a worker's clock is ahead is kept from beat to beat: ahead, behind, not known",
+  async (client) => {
+    for (const [clockAheadMs, stored] of [
+      [3_600_250, "01:00:00.25"],
+      [-1, "-00:00:00.001"],
+      [null, null],
+    ] as const) {
+      await beat(client, { ...WORKER, clockAheadMs });
+      expect(await one(client, "select clock_ahead::text from bookpost_private.workers")).toEqual({
+        clock_ahead: stored,
+      });
+    }
+  },
+  {
+    "only the first is kept": {
+      function: BEAT,
+      from: "clock_ahead = excluded.clock_ahead",
+      to: "clock_ahead = w.clock_ahead",
+    },
+  },
+);
+
+test("a beat answers with the database's clock, whatever this host's shows", async () => {
+  const client = await rolledBack(db);
+  vi.spyOn(Date, "now").mockReturnValue(0);
+  onTestFinished(() => {
+    vi.restoreAllMocks();
+  });
+  const clock = () =>
+    one<{ ms: number }>(
+      client,
+      "select extract(epoch from clock_timestamp())::double precision * 1000 as ms",
+    );
+  const before = (await clock()).ms;
+  const told = await beat(client, WORKER);
+  expect(told).toBeGreaterThanOrEqual(before);
+  expect(told).toBeLessThanOrEqual((await clock()).ms);
 });

@@ -1,10 +1,9 @@
-import type { ClientBase } from "pg";
 import { describe, expect, test } from "vitest";
 import { dispatch } from "../../../../src/sql/dispatch.ts";
 import { recordLookups } from "../../../../src/sql/recordLookups.ts";
 import { signOff } from "../../../../src/sql/signOff.ts";
 import { sweep } from "../../../../src/sql/sweep.ts";
-import { ageBeat, ageLease } from "../../../helpers/ageing.ts";
+import { ageBeat, ageLease, outlive } from "../../../helpers/ageing.ts";
 import { rolledBack } from "../../../helpers/database.ts";
 import { jobsOf, lockJob } from "../../../helpers/jobsOf.ts";
 import { permitFor } from "../../../helpers/lookUp.ts";
@@ -30,15 +29,6 @@ async function oneUnderWay() {
   const lookupId = await permitFor(client, parcelId, api.workerId);
   await client.query("delete from graphile_worker._private_jobs where key like 'dispatch%'");
   return { client, api, other, parcelId, lookupId };
-}
-
-/** Nine seconds have passed, and this worker has not beaten in them. */
-async function outlive(client: ClientBase, workerId: string): Promise<void> {
-  await ageBeat(client, workerId, "9 seconds");
-  await client.query(
-    `update bookpost_private.leases set started_at = started_at - interval '9 seconds',
-       call_at = call_at - interval '9 seconds', lease_until = lease_until - interval '9 seconds'`,
-  );
 }
 
 describe("a worker that stopped beating", () => {

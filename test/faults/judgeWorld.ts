@@ -1,8 +1,8 @@
-import type { TestDatabase } from "../../helpers/template.ts";
+import type { TestDatabase } from "../helpers/template.ts";
 import { type Parcel, STATUSES } from "./world.ts";
 
 /** What must not be found when all is quiet again: each question, and the offenders. */
-export async function judge(
+export async function judgeWorld(
   { pool }: TestDatabase,
   parcels: readonly Parcel[],
 ): Promise<Record<string, unknown[]>> {
@@ -16,14 +16,15 @@ export async function judge(
     ).map((row) => [row.id, row]),
   );
   return {
-    "a parcel is not where its carrier says": parcels.filter(({ id, shown }) => {
+    "a parcel is not where its carrier says": parcels.filter(({ id, shown, isForsaken }) => {
+      if (isForsaken) return false;
       const row = known.get(id);
       return row?.scans !== shown || row.status !== STATUSES[shown];
     }),
     "a status change was not told to someone who waited for it": await ask(
       `select w.*, b.owner_id from public.status_witness w
        join bookpost.parcel_statuses s on s.status = w.status and s.is_told
-       join bookpost.parcel_books b on b.parcel_id = w.parcel_id
+       join bookpost.parcel_books b on b.parcel_id = w.parcel_id and b.stopped_at is null
        where not exists (
          select from bookpost.notifications n
          where n.parcel_id = w.parcel_id and n.book_id = b.book_id and n.user_id = b.owner_id
@@ -60,6 +61,11 @@ export async function judge(
       `select p.id, count(w.parcel_id) as rows, min(w.reason) as reason
        from bookpost.parcels p left join bookpost_ops.why w on w.parcel_id = p.id
        where p.closed_at is null group by p.id having count(w.parcel_id) <> 1 or min(w.reason) is null`,
+    ),
+    "a parcel that nobody waits for is still asked about": await ask(
+      `select p.id from bookpost.parcels p where p.closed_at is null and not exists (
+         select from bookpost.parcel_books b where b.parcel_id = p.id and b.stopped_at is null
+       )`,
     ),
     "a parcel was set aside": await ask(
       "select parcel_id, last_error from bookpost_private.checks where pause_reason = 'quarantined'",

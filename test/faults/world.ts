@@ -1,12 +1,11 @@
-import { withTransaction } from "../../../src/db/withTransaction.ts";
-import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
-import type { Scenario } from "../../../src/sandbox/scenario.ts";
-import { fedexNumber, upsNumber } from "../../helpers/carrierNumbers.ts";
-import type { Chance } from "../../helpers/chance.ts";
-import { makeUser } from "../../helpers/makeUser.ts";
-import type { TestDatabase } from "../../helpers/template.ts";
-import { trackBook } from "../../helpers/trackBook.ts";
-import { until } from "../../helpers/until.ts";
+import { withTransaction } from "../../src/db/withTransaction.ts";
+import type { Sandbox } from "../../src/sandbox/sandbox.ts";
+import type { Scenario } from "../../src/sandbox/scenario.ts";
+import type { Chance } from "../helpers/chance.ts";
+import { makeUser } from "../helpers/makeUser.ts";
+import type { TestDatabase } from "../helpers/template.ts";
+import { trackBook } from "../helpers/trackBook.ts";
+import { until } from "../helpers/until.ts";
 
 /** A parcel's life as the carrier tells it; ever one scan more. */
 const STORY = [
@@ -27,6 +26,8 @@ export interface Parcel {
   readonly number: string;
   /** Scans that the carrier shows so far. */
   shown: number;
+  /** Nobody waits for it any more. */
+  isForsaken: boolean;
 }
 
 export interface World {
@@ -39,33 +40,53 @@ export interface World {
   settle(): Promise<number>;
 }
 
-/** Chosen: enough that several are under way at any moment, few enough that each is struck often. */
-const LIVE = 24;
+/** Chosen: slow enough that lookups end in between, fast enough that something is always under way. */
 const TICK_MS = 150;
+
+export interface WorldOptions {
+  readonly db: TestDatabase;
+  readonly sandbox: Sandbox;
+  readonly chance: Chance;
+  /** How many parcels are on their way at a time. */
+  readonly live?: number;
+  /** How many of them are asked about each moment. */
+  readonly perTick?: number;
+  readonly carriers?: readonly string[];
+  /** How likely it is, each moment, that someone deletes a book or stops its tracking; left out: never. */
+  readonly leaving?: number;
+  /** No further parcels after the first, when those have come home. */
+  readonly isClosed?: boolean;
+  /** Told of each parcel while the world is filled. */
+  readonly onProgress?: (parcels: number) => void;
+}
 
 /**
  * Keeps parcels moving: every moment some get a scan more and are due, and who
  * has been delivered makes room for a new one. Time does not pass here, next
  * looks are moved; all else goes the way it always goes.
  */
-export async function startWorld(options: {
-  readonly db: TestDatabase;
-  readonly sandbox: Sandbox;
-  readonly chance: Chance;
-  /** No further parcels after the first. */
-  readonly isClosed?: boolean;
-}): Promise<World> {
-  const { db, sandbox, chance, isClosed = false } = options;
+export async function startWorld({
+  db,
+  sandbox,
+  chance,
+  live: target = 24,
+  perTick = 10,
+  carriers = ["ups", "fedex"],
+  leaving = 0,
+  isClosed = false,
+  onProgress = () => {},
+}: WorldOptions): Promise<World> {
   const { pool } = db;
   await watchStatuses(db);
   const owners = [await makeUser(pool), await makeUser(pool)];
   const parcels: Parcel[] = [];
+  let live: Parcel[] = [];
   let isMoving = true;
 
   async function add(): Promise<void> {
     const serial = parcels.length + 1;
-    const carrier = serial % 2 === 0 ? "ups" : "fedex";
-    const number = carrier === "ups" ? upsNumber(serial) : fedexNumber(serial);
+    const carrier = carriers[serial % carriers.length] as string;
+    const number = `LX${String(serial).padStart(9, "0")}FR`;
     sandbox.script(number, story());
     // In one commit, so that nobody looks before both owners wait for it.
     const id = await withTransaction(pool, async (client) => {
@@ -75,22 +96,49 @@ export async function startWorld(options: {
       if (serial % 3 === 0) await trackBook(client, carrier, { number, title, owner: owners[1] });
       return parcelId;
     });
-    parcels.push({ id, number, shown: 1 });
+    const parcel = { id, number, shown: 1, isForsaken: false };
+    parcels.push(parcel);
+    live.push(parcel);
+  }
+
+  const onTheWay = () => {
+    live = live.filter(({ shown, isForsaken }) => shown < STORY.length && !isForsaken);
+    return live;
+  };
+
+  async function fill(): Promise<void> {
+    while (onTheWay().length < target && !(isClosed && parcels.length >= target)) {
+      await add();
+      onProgress(parcels.length);
+    }
   }
 
   async function tick(): Promise<void> {
-    const live = parcels.filter(({ shown }) => shown < STORY.length);
-    while (live.length < LIVE && !(isClosed && parcels.length >= LIVE)) {
-      await add();
-      live.push(parcels.at(-1) as Parcel);
-    }
-    const due = live.filter(() => chance.happens(0.4));
+    await fill();
+    const candidates = onTheWay();
+    if (candidates.length === 0) return;
+    const due = [...new Set(Array.from({ length: perTick }, () => chance.pick(candidates)))];
     for (const parcel of due)
       if (chance.happens(0.6)) {
         sandbox.advance(parcel.number);
         parcel.shown += 1;
       }
     await makeDue(due);
+    if (chance.happens(leaving)) await leave(chance.pick(candidates));
+  }
+
+  /** Nobody waits for this one any more: its books are deleted, or their tracking is stopped. */
+  async function leave(parcel: Parcel): Promise<void> {
+    const { rows } = await pool.query<{ book_id: string }>(
+      "select book_id from bookpost.parcel_books where parcel_id = $1",
+      [parcel.id],
+    );
+    const books = rows.map(({ book_id }) => book_id);
+    const isDeleted = chance.happens(0.5);
+    // From here on its end is open, whether the next lines succeed or not.
+    parcel.isForsaken = true;
+    if (isDeleted) await pool.query("delete from bookpost.books where id = any ($1)", [books]);
+    else await pool.query("select bookpost.stop_tracking(id) from unnest($1::uuid[]) id", [books]);
   }
 
   /** Asks for a look, as if its time had come. */
@@ -108,6 +156,7 @@ export async function startWorld(options: {
     );
   }
 
+  await fill();
   const moving = (async () => {
     while (isMoving) {
       // While the server is down nobody calls us either.
@@ -169,7 +218,8 @@ async function behind(db: TestDatabase, parcels: readonly Parcel[]): Promise<Par
      group by p.id, c.crash_count`,
   );
   const known = new Map(rows.map((row) => [row.parcel_id, row]));
-  return parcels.filter(({ id, shown }) => {
+  return parcels.filter(({ id, shown, isForsaken }) => {
+    if (isForsaken) return false;
     const row = known.get(id);
     return row === undefined || row.scans < shown || row.is_due;
   });
