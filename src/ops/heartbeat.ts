@@ -109,7 +109,8 @@ export function startHeartbeat(options: {
   const timer = setInterval(() => {
     // Counted in beats: one who was frozen for a minute has missed only one.
     idleBeats = holdings.isAtWork() ? 0 : idleBeats + 1;
-    if (idleBeats >= IDLE_BEATS)
+    // Of a database that is away the beats tell better.
+    if (idleBeats >= IDLE_BEATS && failingSince === null)
       lose("The queue has not been asked for jobs for 15 seconds, though there was room for some.");
     beating.run(beatOnce);
     // While the database is away the beats say so often enough.

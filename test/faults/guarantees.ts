@@ -70,10 +70,17 @@ export const guarantees: readonly Guarantee[] = [
   {
     id: "P7",
     must: "A commit whose reply was lost is repeated without writing anything twice.",
-    tests: inFile(
-      "tracking/recordSafely",
-      "where the commit arrived and its reply was lost, nothing is written twice",
-    ),
+    tests: [
+      ...inFile(
+        "tracking/recordSafely",
+        "where the commit arrived and its reply was lost, nothing is written twice",
+      ),
+      ...inFile(
+        "faults/postgres/commitReply",
+        "when %s and the reply to its commit is lost, the same worker goes on",
+        "and in the end nothing was lost and nothing was done or told twice",
+      ),
+    ],
   },
   {
     id: "P8",
@@ -97,8 +104,21 @@ export const guarantees: readonly Guarantee[] = [
   {
     id: "P9",
     must: "A worker that cannot reach the database ends, with an exit code that says so, instead of living on without work.",
-    notProven:
-      "A link that is open and silent, between a real worker and Postgres, has to end the worker; no test cuts one yet.",
+    tests: [
+      ...inFile(
+        "faults/postgres/away",
+        "away for a minute: the worker ends with 1, does not spin, and the next one catches up with one dispatch",
+      ),
+      ...inFile(
+        "faults/postgres/link",
+        "one way only, either one: the worker ends with 1 within 30 seconds, and its next life works",
+      ),
+      ...inFile(
+        "faults/recovery/linkSilent",
+        "what a worker behind a silent link had under way runs elsewhere within 30 seconds, and the worker ends with 1 by itself",
+      ),
+    ],
+    notProven: "Nothing quick proves it: these tests take real workers a minute of real time.",
   },
   {
     id: "P10",

@@ -1,7 +1,7 @@
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../../src/sandbox/server.ts";
 import { type Lane, openLane } from "../../harness/lane.ts";
-import { type PgBox, startPgBox } from "../../harness/pgbox.ts";
+import { type PgBox, type PgBoxOptions, startPgBox } from "../../harness/pgbox.ts";
 import { chanceFrom } from "../../helpers/chance.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
 import { judgeWorld } from "../judgeWorld.ts";
@@ -19,9 +19,15 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(lanes: number, seed: number): Promise<Stage> {
+/** @param server what kind of Postgres; left out: the embedded one */
+export async function openStage(
+  lanes: number,
+  seed: number,
+  server: PgBoxOptions = {},
+): Promise<Stage> {
   // Eight workers may take more than the default of 100.
-  const box = await startPgBox({ settings: { max_connections: "200" } });
+  const settings = { max_connections: "200", ...server.settings };
+  const box = await startPgBox({ ...server, settings });
   const sandbox = await startSandbox();
   const opened: Lane[] = [];
   let world: World | null = null;
