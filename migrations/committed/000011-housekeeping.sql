@@ -1,5 +1,5 @@
 --! Previous: sha1:f5e4852491df35bf6a2c96e633fe04bfb48e66ce
---! Hash: sha1:eb0ddc7b9c4c68d8bca7c60c41795ff471b9703b
+--! Hash: sha1:7038c3dc1b6093e472e7425df59185485c4b44c9
 --! Message: housekeeping
 
 -- Ending what has run its course, and freeing what the dead hold.
@@ -132,6 +132,8 @@ as $$
 declare
   v_leases bookpost_private.leases[];
   v_lease bookpost_private.leases;
+  -- One moment for all: who goes first among them is then no accident.
+  v_now constant timestamptz := clock_timestamp();
 begin
   -- skip locked: the lookup is being recorded this moment, so it is not lost.
   perform 1
@@ -158,7 +160,7 @@ begin
   -- Whether its request went out is not known: it counts for the parcel's day.
   update bookpost_private.checks c
   set next_check_at = case when n.crash_count <= bookpost_private.crashes_tolerated() or not is_crash
-      then greatest(clock_timestamp(), bookpost_private.parcel_may_be_asked_at(l.api_code, n.day, n.day_calls))
+      then greatest(v_now, bookpost_private.parcel_may_be_asked_at(l.api_code, n.day, n.day_calls))
     end,
     pause_reason = case when n.crash_count > bookpost_private.crashes_tolerated() and is_crash then 'quarantined' end,
     last_outcome = 'interrupted', day = n.day, day_calls = n.day_calls, crash_count = n.crash_count,

@@ -1,5 +1,5 @@
---! Previous: sha1:eb0ddc7b9c4c68d8bca7c60c41795ff471b9703b
---! Hash: sha1:62898f498417ffeff9738ccc1eea50660ac85af1
+--! Previous: sha1:7038c3dc1b6093e472e7425df59185485c4b44c9
+--! Hash: sha1:8d6d15d1ec9732289840542636b8e26c71e53788
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:62898f498417ffeff9738ccc1eea50660ac85af1
---! Hash: sha1:70065162386da2dd198df441f12d30aee603094a
+--! Previous: sha1:8d6d15d1ec9732289840542636b8e26c71e53788
+--! Hash: sha1:3ded12662e2054e8db16774cab78004db896024c
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

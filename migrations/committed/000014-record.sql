@@ -1,5 +1,5 @@
---! Previous: sha1:70065162386da2dd198df441f12d30aee603094a
---! Hash: sha1:e8aa3577b3ac6bb8261b4ea1c6e75a7e075b58ea
+--! Previous: sha1:3ded12662e2054e8db16774cab78004db896024c
+--! Hash: sha1:f1a8cf11be126012816315a911d84678d78f2cf5
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:e8aa3577b3ac6bb8261b4ea1c6e75a7e075b58ea
---! Hash: sha1:8ebe096f446854bd88eb20d84c8a20455530d38b
+--! Previous: sha1:f1a8cf11be126012816315a911d84678d78f2cf5
+--! Hash: sha1:987175f8cd585aec0bc2ab64356244154af705a3
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:8ebe096f446854bd88eb20d84c8a20455530d38b
---! Hash: sha1:b9b413eeb9dda56c22ebfd9b8805eba415d878cd
+--! Previous: sha1:987175f8cd585aec0bc2ab64356244154af705a3
+--! Hash: sha1:8dac753d1edc9cdfde828f4f1c8984ddac582c96
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -25,7 +25,7 @@ type Limits = [statement: number, lock: number];
 test.each<[PoolPurpose, ...Limits]>([
   ["queue", 5_000, 2_000],
   ["worker", 5_000, 2_000],
-  ["housekeeping", 60_000, 5_000],
+  ["housekeeping", 20_000, 5_000],
   ["heartbeat", 2_000, 1_000],
   ["api", 15_000, 5_000],
   ["cli", 60_000, 5_000],

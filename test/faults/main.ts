@@ -24,7 +24,8 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const files = new Set(chosen.flatMap(({ claim }) => claim.tests ?? []).map(({ file }) => file));
   if (words.length === 0)
-    for await (const file of glob("test/faults/**/*.test.ts", { cwd: ROOT })) files.add(file);
+    for await (const file of glob("test/{faults,harness}/**/*.test.ts", { cwd: ROOT }))
+      files.add(file);
 
   const folder = await mkdtemp(join(tmpdir(), "bookpost-faults-"));
   try {

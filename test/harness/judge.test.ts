@@ -16,7 +16,7 @@ let client: pg.PoolClient;
 let book: TrackedBook;
 
 beforeEach(async () => {
-  client = await rolledBack(db);
+  client = await rolledBack(db, { leavesStuck: true });
   book = await trackBook(client, "ups");
   await lookUp(client, book.parcelId, (id) =>
     found(id, { events: [scan("2026-11-20T09:00:00Z", "in_transit")] }),

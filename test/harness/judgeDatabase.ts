@@ -4,8 +4,8 @@ import type { Queryable } from "../../src/db/withTransaction.ts";
 // none uses the functions that it judges, which would agree with themselves.
 
 /** What `bookpost_ops.stuck` lists: busy beyond its time. */
-export async function stuckThings(db: Queryable): Promise<unknown[]> {
-  return (await db.query("select * from bookpost_ops.stuck")).rows;
+export async function stuckThings(db: Queryable): Promise<{ kind: string }[]> {
+  return (await db.query<{ kind: string }>("select * from bookpost_ops.stuck")).rows;
 }
 
 /** Live parcels that `bookpost_ops.why` does not explain, or explains more than once. */

@@ -32,7 +32,9 @@ export async function rolledBack(
       .catch(() => []);
     await client.query("rollback");
     client.release();
-    if (!options.leavesStuck) expect(stuck, "something is stuck at the end").toEqual([]);
+    // Workers are rows here, and rows keep no schedule.
+    const things = stuck.filter(({ kind }) => kind !== "dispatch");
+    if (!options.leavesStuck) expect(things, "something is stuck at the end").toEqual([]);
   });
   await client.query("begin");
   if (options.userId)

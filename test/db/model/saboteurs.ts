@@ -186,13 +186,7 @@ export const modelSaboteurs: readonly ModelSaboteur[] = [
   },
   {
     name: "an interrupted lookup's parcel is not due again",
-    edits: [
-      edit(
-        INTERRUPT,
-        "then greatest(clock_timestamp(),",
-        "then greatest(clock_timestamp() + interval '1 hour',",
-      ),
-    ],
+    edits: [edit(INTERRUPT, "then greatest(v_now,", "then greatest(v_now + interval '1 hour',")],
     caught: /facts\.parcels\.\d\.isDue/,
   },
   {

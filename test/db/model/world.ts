@@ -168,6 +168,9 @@ function releaseProbe(w: World, lookup: string): void {
   if (w.circuit.probe === lookup) move(w, "open", { openUntil: w.now });
 }
 
+/** Later than all that is due already; what it really was is read afterwards. */
+const NOW = 1e15;
+
 /** Whose turn it is: what failed last is the worst of probes, what failed at all the next worst. */
 function inTurn(w: World, parcels: readonly number[]): number[] {
   const isProbe = w.circuit.state !== "closed";
@@ -371,6 +374,8 @@ export function sweep(w: World, dead: number | null): number {
     drop(w, lease);
     count(w, check, 1);
     check.isDue = !isParcelDone(w, lease.parcel);
+    // All of them at one moment, later than any other.
+    check.dueAt = NOW;
     releaseProbe(w, lease.lookup);
   }
   const { circuit } = w;
@@ -387,11 +392,10 @@ export function sweep(w: World, dead: number | null): number {
 
 /** The parcels that get a job, where the queue was empty. */
 export function dispatch(w: World): number[] {
-  // What its own sweep frees is due a moment later than it looks, and goes with the next one, which sweep has woken.
+  sweep(w, null);
   const due = w.parcels.flatMap(({ isDue }, p) =>
     isDue && !leaseOn(w, p) && !isParcelDone(w, p) ? [p] : [],
   );
-  sweep(w, null);
   const isConfigured = w.workers.some(({ fingerprint }) => fingerprint !== w.budget.refused);
   if (hold(w) !== null || isDayOver(w) || !isConfigured) return [];
   if (w.circuit.state !== "closed") return inTurn(w, due).slice(0, 1);
