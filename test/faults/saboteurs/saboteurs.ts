@@ -15,6 +15,7 @@ export interface Saboteur {
 
 const TRACKER = "src/tracking/tracker.ts";
 const HEARTBEAT = "src/ops/heartbeat.ts";
+const CIRCUIT = "migrations/committed/000007-circuit.sql";
 const ACQUIRE = "migrations/committed/000013-acquire.sql";
 const DISPATCH = "migrations/committed/000012-dispatch.sql";
 const HOUSEKEEPING = "migrations/committed/000011-housekeeping.sql";
@@ -25,6 +26,9 @@ const SQL = "db/bookpost_private/functions";
 const proof = (file: string, title: string): Proof => ({ file: `test/${file}.test.ts`, title });
 
 const edit = (file: string, from: string, to: string): FileEdit => ({ file, from, to });
+
+const GENERATION_CHECK =
+  "continue when generations[i] <> v_circuit.generation or v_circuit.is_forced;";
 
 const ASK = "const result = await request.resultOf(permit.lookupId, { signal, beforeRequest });";
 
@@ -157,13 +161,19 @@ export const saboteurs: readonly Saboteur[] = [
     caught: /^Error: after ECONNRESET/,
   },
   {
-    name: "a stop leaves the lookup that is under way its lease",
+    // Two edits, since it is fenced off twice: by the stop and by the recording.
+    name: "the answer about a parcel that was stopped lands",
     breaks: "P8",
     edits: [
       edit(
         HOUSEKEEPING,
         "delete from bookpost_private.leases l where l.parcel_id = close_parcel.parcel_id\n",
         "delete from bookpost_private.leases l where false\n",
+      ),
+      edit(
+        RECORD,
+        "\n      and exists (select from bookpost.parcel_books pb where pb.parcel_id = l.parcel_id and pb.stopped_at is null)\n    returning l.*",
+        "\n    returning l.*",
       ),
     ],
     caughtBy: proof(
@@ -256,18 +266,31 @@ export const saboteurs: readonly Saboteur[] = [
     caught: /AssertionError: expected \[ 'probe' \] to deeply equal \[\]/,
   },
   {
-    name: "an answer from before the opening closes the circuit",
+    name: "an answer closes the circuit, whenever it was asked for",
     breaks: "P12",
     edits: [
       edit(
-        "migrations/committed/000007-circuit.sql",
-        "continue when generations[i] <> v_circuit.generation or v_circuit.is_forced;",
-        "continue when v_circuit.is_forced;",
+        CIRCUIT,
+        GENERATION_CHECK,
+        `continue when v_circuit.is_forced;
+    if v_circuit.state = 'open' and effects[i] = 'success' then
+      perform bookpost_private.move_circuit(api_code, 'closed', 'somebody was answered', array[lookup_ids[i]]);
+    end if;`,
       ),
     ],
     caughtBy: proof(
       `${SQL}/report_to_circuit`,
       "a success of a lookup that began before the opening does not close it",
+    ),
+    caught: /AssertionError/,
+  },
+  {
+    name: "failures from before the opening are counted",
+    breaks: "P12",
+    edits: [edit(CIRCUIT, GENERATION_CHECK, "continue when v_circuit.is_forced;")],
+    caughtBy: proof(
+      `${SQL}/report_to_circuit`,
+      "failures of lookups from before the opening are not counted",
     ),
     caught: /AssertionError/,
   },
