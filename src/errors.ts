@@ -17,6 +17,11 @@ export class BookpostError extends Error {
     this.code = code;
     this.exitCode = options.exitCode ?? 1;
   }
+
+  /** For programs that are not ours and print whatever they catch, such as the stock graphile-worker command. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.message;
+  }
 }
 
 /** Bad input: command line, environment or API. Nothing was changed; exit code 2. */

@@ -1,5 +1,5 @@
 --! Previous: sha1:eb0ddc7b9c4c68d8bca7c60c41795ff471b9703b
---! Hash: sha1:9d7bc0b967339ac2c9e2950dd0c7653f9b9e86e8
+--! Hash: sha1:62898f498417ffeff9738ccc1eea50660ac85af1
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -35,12 +35,13 @@ begin
       raise;
   end;
   perform pg_catalog.pg_advisory_unlock(pg_catalog.hashtext('bookpost.dispatch.next'));
-  v_now := clock_timestamp();
 
   perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
   perform bookpost_private.try_quarantined_parcel();
   select bookpost_private.clamp_deadlines(d.dispatched_at) into strict v_is_clamped from bookpost_private.dispatch_clock d;
+  -- Only now: what these have made due goes with this dispatch.
+  v_now := clock_timestamp();
   -- Nobody waits for this row: dispatchers go one at a time, others only read it. Where a parcel was left out, the time in
   -- the future stays, and with it the next sweep's wish for another dispatch.
   update bookpost_private.dispatch_clock d set dispatched_at = v_now where v_is_clamped;

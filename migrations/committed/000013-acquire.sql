@@ -1,5 +1,5 @@
---! Previous: sha1:9d7bc0b967339ac2c9e2950dd0c7653f9b9e86e8
---! Hash: sha1:335a71fb50ee03d26f67ef3394f57d905f99b556
+--! Previous: sha1:62898f498417ffeff9738ccc1eea50660ac85af1
+--! Hash: sha1:70065162386da2dd198df441f12d30aee603094a
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

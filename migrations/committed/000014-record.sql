@@ -1,5 +1,5 @@
---! Previous: sha1:335a71fb50ee03d26f67ef3394f57d905f99b556
---! Hash: sha1:613b09b43fd010bf8a9f720856bc29f23907c63b
+--! Previous: sha1:70065162386da2dd198df441f12d30aee603094a
+--! Hash: sha1:e8aa3577b3ac6bb8261b4ea1c6e75a7e075b58ea
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

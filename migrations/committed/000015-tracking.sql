@@ -1,5 +1,5 @@
---! Previous: sha1:613b09b43fd010bf8a9f720856bc29f23907c63b
---! Hash: sha1:39399554843b7cb779afbfe3dd5ce65536e5043b
+--! Previous: sha1:e8aa3577b3ac6bb8261b4ea1c6e75a7e075b58ea
+--! Hash: sha1:8ebe096f446854bd88eb20d84c8a20455530d38b
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

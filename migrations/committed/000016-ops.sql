@@ -1,5 +1,5 @@
---! Previous: sha1:39399554843b7cb779afbfe3dd5ce65536e5043b
---! Hash: sha1:70aeae0122983e1b7aa8b675fc6bf7b11f22c4e8
+--! Previous: sha1:8ebe096f446854bd88eb20d84c8a20455530d38b
+--! Hash: sha1:ef6137ea4c81d3ab7ca3cd1be4ce4239666f341c
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

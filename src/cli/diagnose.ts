@@ -5,6 +5,7 @@ import { migrationState } from "../ops/migrationState.ts";
 import { readCircuits } from "../sql/readCircuits.ts";
 import { type Health, readHealth } from "../sql/readHealth.ts";
 import { readServer, type ServerFacts } from "../sql/readServer.ts";
+import { checkTransactions } from "./checkTransactions.ts";
 import type { CliContext } from "./context.ts";
 import { duration, fromNow } from "./ownTime.ts";
 import { words } from "./words.ts";
@@ -123,6 +124,7 @@ async function checkDatabase(db: Queryable): Promise<Finding[]> {
     ...checkScarce(health),
     ...(await checkCircuits(db)),
     checkQuarantine(health),
+    ...checkTransactions(health),
     ...checkNeedsPerson(health),
     ...checkStuck(health),
   ];

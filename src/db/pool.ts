@@ -31,8 +31,8 @@ const DISCIPLINE: Readonly<Record<PoolPurpose, Discipline>> = {
   queue: { max: 7, statementSeconds: 5, lockSeconds: 2 },
   // Acquire, record and snooze take one each, for batches of jobs; permits given back share the last.
   worker: { max: 4, statementSeconds: 5, lockSeconds: 2 },
-  // Sweep and dispatch.
-  housekeeping: { max: 2, statementSeconds: 60, lockSeconds: 5 },
+  // Sweep, dispatch and partitions. Of a link that has fallen silent nobody learns sooner, and it is to heal within 30 s.
+  housekeeping: { max: 2, statementSeconds: 20, lockSeconds: 5 },
   // Its own, so that a busy pool never makes a living worker look dead.
   heartbeat: { max: 1, statementSeconds: 2, lockSeconds: 1 },
   api: { max: 10, statementSeconds: 15, lockSeconds: 5 },
@@ -92,7 +92,7 @@ export function createPool(
   pool.on("error", onError);
   // While a client is checked out its errors come here; the query that runs rejects as well.
   pool.on("connect", (client) => client.on("error", onError));
-  endDoubtfulClients(pool);
+  endDoubtfulClients(pool, { isWriter: WRITERS.has(purpose) });
   if (purpose === "queue") persistWhatIsDoneOnce(pool);
   return pool;
 }
@@ -132,6 +132,12 @@ function persistWhatIsDoneOnce(pool: pg.Pool): void {
       : persist(() => connect() as Promise<unknown>)) as typeof pool.connect;
 }
 
+/** They only write, so that one refused write tells what kind of server all their connections lead to. */
+const WRITERS: ReadonlySet<PoolPurpose> = new Set(["queue", "worker", "housekeeping", "heartbeat"]);
+
+/** "cannot execute … in a read-only transaction": the primary has become a standby. Another one is where the address leads. */
+const READ_ONLY = "25006";
+
 /** "cached plan must not change result type": a column that a prepared statement returns was altered. */
 const STALE_PLAN = "0A000";
 
@@ -139,26 +145,33 @@ const STALE_PLAN = "0A000";
 const NO_ANSWER = "Query read timeout";
 
 /** What an error says of the connection it was seen on; null: nothing against it. */
-function doubtOf(error: unknown): "stale" | "dead" | null {
+function doubtOf(error: unknown): "stale" | "read-only" | "dead" | null {
   const { code, message } = error as { code?: string; message?: string };
-  return code === STALE_PLAN ? "stale" : message === NO_ANSWER ? "dead" : null;
+  if (code === STALE_PLAN) return "stale";
+  if (code === READ_ONLY) return "read-only";
+  return message === NO_ANSWER ? "dead" : null;
 }
 
 /**
  * A connection keeps its prepared statements, and one that an altered column
  * has made stale fails at every later use; and one that has not answered in
  * time may never answer again. So the client on which either was seen is not
- * put back.
+ * put back. Of a pool that writes, all go when a server refuses to be written
+ * to, also the one that only listens and would never find out.
  */
-function endDoubtfulClients(pool: pg.Pool): void {
+function endDoubtfulClients(pool: pg.Pool, { isWriter }: { readonly isWriter: boolean }): void {
   const doubtful = new WeakSet<pg.ClientBase>();
+  const clients = new Set<pg.ClientBase>();
+  pool.on("remove", (client) => clients.delete(client));
   pool.on("connect", (client) => {
+    clients.add(client);
     const query: (...args: unknown[]) => unknown = client.query.bind(client);
     const note = (error: unknown) => {
       const doubt = error ? doubtOf(error) : null;
       if (doubt) doubtful.add(client);
       // Nothing that is asked of it now would be answered; a good-bye would not arrive either.
       if (doubt === "dead") socketOf(client).destroy();
+      if (doubt === "read-only" && isWriter) for (const each of clients) socketOf(each).destroy();
     };
     client.query = ((...args: unknown[]) => {
       const callback = args.at(-1);

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type pg from "pg";
+import { BookpostError } from "../errors.ts";
 import { beat } from "../sql/beat.ts";
 import { freeStrays } from "../sql/freeStrays.ts";
 import { readTaskId } from "../sql/readTaskId.ts";
@@ -63,7 +64,7 @@ export function startHeartbeat(options: {
   function lose(why: string, cause?: unknown): void {
     if (isLost) return;
     isLost = true;
-    onLost(new Error(why, { cause }));
+    onLost(new BookpostError("WORKER_LOST", why, { cause }));
   }
 
   async function beatOnce(): Promise<void> {
@@ -77,7 +78,10 @@ export function startHeartbeat(options: {
       failingSince ??= askedAt;
       // NOTE: counted from the first beat that failed. One who was frozen for a minute finds the database well.
       if (performance.now() - failingSince >= LOST_AFTER_MS)
-        lose("Postgres has not been reached for 15 seconds; this worker ends.", error);
+        lose(
+          `Postgres has not been reached for 15 seconds, at last: ${error instanceof Error ? error.message : error}.`,
+          error,
+        );
       throw error;
     }
   }
@@ -105,7 +109,8 @@ export function startHeartbeat(options: {
   const timer = setInterval(() => {
     // Counted in beats: one who was frozen for a minute has missed only one.
     idleBeats = holdings.isAtWork() ? 0 : idleBeats + 1;
-    if (idleBeats >= IDLE_BEATS)
+    // Of a database that is away the beats tell better.
+    if (idleBeats >= IDLE_BEATS && failingSince === null)
       lose("The queue has not been asked for jobs for 15 seconds, though there was room for some.");
     beating.run(beatOnce);
     // While the database is away the beats say so often enough.

@@ -1,5 +1,7 @@
 import type { CompiledSharedOptions, WorkerEvents, WorkerPool } from "graphile-worker";
+import type pg from "pg";
 import type { Config } from "../config.ts";
+import { mapDatabaseError } from "../db/mapDatabaseError.ts";
 import { createPool } from "../db/pool.ts";
 import { BookpostError } from "../errors.ts";
 import { openRuntime } from "../tracking/runtime.ts";
@@ -47,10 +49,11 @@ export function workerPlugin(config: Config): GraphileConfig.Plugin {
           return compiled;
         },
         async migrate(next, { ctx, client }) {
-          await next();
           try {
+            await next();
             await testWorker(client, ctx.resolvedPreset.worker);
-          } catch (error) {
+          } catch (caught) {
+            const error = mapDatabaseError(caught);
             if (!isOwnProcess(ctx) || !(error instanceof BookpostError)) throw error;
             // The stock command would print a stack.
             ctx.logger.error(error.message);
@@ -84,11 +87,26 @@ function usePoolOfOurs(compiled: CompiledSharedOptions): void {
   const options = compiled._rawOptions as { pgPool?: unknown; connectionString?: string };
   const { connectionString } = compiled.resolvedPreset.worker;
   if (options.pgPool || options.connectionString || connectionString === undefined) return;
-  options.pgPool = createPool(connectionString, "queue", {
+  const pool = createPool(connectionString, "queue", {
     // Who has stopped working ends, though nobody closes this pool.
     allowExitOnIdle: true,
     onError: (error) => compiled.logger.error(`a connection was lost: ${error.message}`),
   });
+  options.pgPool = pool;
+  tellFirstRefusal(pool);
+}
+
+/** The first connection is refused for a reason that a person can put right; the stock command prints what it catches. */
+function tellFirstRefusal(pool: pg.Pool): void {
+  const { connect } = pool;
+  pool.connect = ((...args: unknown[]) => {
+    pool.connect = connect;
+    const connecting: unknown = Reflect.apply(connect, pool, args);
+    if (!(connecting instanceof Promise)) return connecting;
+    return connecting.catch((error) => {
+      throw mapDatabaseError(error);
+    });
+  }) as typeof pool.connect;
 }
 
 function open(options: {
@@ -131,8 +149,9 @@ function open(options: {
     },
     onError,
     onLost(error) {
+      if (tellLost(events, error)) return;
       onError("this worker ends", error);
-      if (!tellLost(events, error)) process.exit(1);
+      process.exit(1);
     },
   });
   const runtime = openRuntime({

@@ -22,6 +22,13 @@ export interface Health {
     readonly longestMs: number;
   }[];
   readonly quarantined: number;
+  /** The transaction that is open longest, of those that this login may see; null: none. */
+  readonly oldestTransaction: {
+    readonly processId: number;
+    readonly login: string;
+    readonly application: string;
+    readonly ageMs: number;
+  } | null;
   /** Parcels that a person should look at, by what is wrong; those set aside are counted above. */
   readonly needsPerson: readonly { readonly kind: string; readonly parcels: number }[];
   readonly stuck: readonly {
@@ -93,6 +100,18 @@ export async function readHealth(db: Queryable): Promise<Health> {
         where g.reason = 'not_configured' and n.parcels > 0
       ) as "notConfigured",
       (select count(*)::integer from bookpost_private.checks c where c.pause_reason = 'quarantined') as quarantined,
+      (
+        -- Of other logins' sessions only a member of pg_read_all_stats sees how old their transactions are.
+        select json_build_object(
+          'processId', a.pid, 'login', a.usename, 'application', a.application_name,
+          'ageMs', extract(epoch from clock_timestamp() - a.xact_start) * 1000
+        )
+        from pg_stat_activity a
+        where a.datname = current_database() and a.backend_type = 'client backend'
+          and a.xact_start is not null and a.pid <> pg_backend_pid()
+        order by a.xact_start
+        limit 1
+      ) as "oldestTransaction",
       (
         select coalesce(json_agg(json_build_object('kind', s.kind, 'id', s.id, 'what', s.what, 'since', s.since)), '[]')
         from bookpost_ops.stuck s

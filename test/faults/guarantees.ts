@@ -10,7 +10,13 @@ export const guarantees: readonly Guarantee[] = [
   {
     id: "P1",
     must: "The queue is disposable: emptied at any moment, it is filled again from the parcels at the next dispatch.",
-    tests: inFile(`${WORKER}/dispatch`, "again when the first was lost with the whole queue"),
+    tests: [
+      ...inFile(`${WORKER}/dispatch`, "again when the first was lost with the whole queue"),
+      ...inFile(
+        "faults/processes/emptiedQueue",
+        "when the queue loses $what, each due parcel is looked up after the next dispatch, and $endings workers have to be started again",
+      ),
+    ],
   },
   {
     id: "P2",
@@ -93,10 +99,17 @@ export const guarantees: readonly Guarantee[] = [
   {
     id: "P7",
     must: "A commit whose reply was lost is repeated without writing anything twice.",
-    tests: inFile(
-      "tracking/recordSafely",
-      "where the commit arrived and its reply was lost, nothing is written twice",
-    ),
+    tests: [
+      ...inFile(
+        "tracking/recordSafely",
+        "where the commit arrived and its reply was lost, nothing is written twice",
+      ),
+      ...inFile(
+        "faults/postgres/commitReply",
+        "when %s and the reply to its commit is lost, the same worker goes on",
+        "and in the end nothing was lost and nothing was done or told twice",
+      ),
+    ],
   },
   {
     id: "P8",
@@ -132,6 +145,14 @@ export const guarantees: readonly Guarantee[] = [
         "a worker with room that has not been able to ask for jobs for 15 seconds is lost",
       ),
       ...inFile("db/pool", "fails in time and is not used again: %s"),
+      ...inFile(
+        "faults/postgres/away",
+        "away for a minute: the worker ends with 1, does not spin, and the next one catches up with one dispatch",
+      ),
+      ...inFile(
+        "faults/postgres/link",
+        "one way only, either one: the worker ends with 1 within 30 seconds, and its next life works",
+      ),
       ...inFile(
         "faults/recovery/linkSilent",
         "what a worker behind a silent link had under way runs elsewhere within 30 seconds, and the worker ends with 1 by itself",
@@ -229,6 +250,10 @@ export const guarantees: readonly Guarantee[] = [
         "ops/clockGuard",
         "a clock that is %s ms ahead leaves the crontab to others, and says why",
       ),
+      ...inFile(
+        "faults/clocks/crontab",
+        "of workers whose clocks are right, an hour ahead, an hour behind and a day ahead, the right ones alone do the crontab, once a minute",
+      ),
     ],
   },
   {
@@ -320,7 +345,7 @@ export const guarantees: readonly Guarantee[] = [
   },
   {
     id: "P20",
-    must: "A parcel whose job fails for good is set aside, visibly, and others go on; a report that the database cannot take spoils no other.",
+    must: "A parcel whose job fails for good, or whose lookup kills its worker twice, is set aside, visibly, and others go on; a report that the database cannot take spoils no other.",
     tests: [
       ...inFile(
         `${WORKER}/quarantine_failed_parcels`,
@@ -334,6 +359,10 @@ export const guarantees: readonly Guarantee[] = [
       ...inFile(
         `${WORKER}/try_quarantined_parcel`,
         "one death over a parcel is none of its doing yet, two in a row set it aside, visibly",
+      ),
+      ...inFile(
+        "faults/processes/outOfMemory",
+        "a parcel whose lookup fills the memory is set aside after two deaths and stays so after a third, alone; its companions come back by themselves",
       ),
     ],
   },
@@ -351,9 +380,11 @@ export const guarantees: readonly Guarantee[] = [
         "e2e/workers",
         "that is asked to stop writes down what is under way, begins nothing more and ends with 0",
       ),
+      ...inFile(
+        "faults/processes/signals",
+        "after each of a hundred SIGTERMs and SIGINTs at random moments a worker ends with 0 and nothing stays locked or leased by it",
+      ),
     ],
-    notProven:
-      "Signals at random moments, with no job left locked by any of them, are not tested yet.",
   },
   {
     id: "P22",

@@ -54,6 +54,8 @@ export interface WorldOptions {
   readonly carriers?: readonly string[];
   /** How likely it is, each moment, that someone deletes a book or stops its tracking; left out: never. */
   readonly leaving?: number;
+  /** No further parcels after the first, when those have come home. */
+  readonly isClosed?: boolean;
   /** Told of each parcel while the world is filled. */
   readonly onProgress?: (parcels: number) => void;
 }
@@ -71,6 +73,7 @@ export async function startWorld({
   perTick = 10,
   carriers = ["ups", "fedex"],
   leaving = 0,
+  isClosed = false,
   onProgress = () => {},
 }: WorldOptions): Promise<World> {
   const { pool } = db;
@@ -104,7 +107,7 @@ export async function startWorld({
   };
 
   async function fill(): Promise<void> {
-    while (onTheWay().length < target) {
+    while (onTheWay().length < target && !(isClosed && parcels.length >= target)) {
       await add();
       onProgress(parcels.length);
     }
@@ -113,6 +116,7 @@ export async function startWorld({
   async function tick(): Promise<void> {
     await fill();
     const candidates = onTheWay();
+    if (candidates.length === 0) return;
     const due = [...new Set(Array.from({ length: perTick }, () => chance.pick(candidates)))];
     for (const parcel of due)
       if (chance.happens(0.6)) {

@@ -24,7 +24,11 @@ export interface Proc {
   /** Waits until it has printed this; throws when it ends first. */
   says(words: string | RegExp): Promise<void>;
   /** Waits until `probe` answers something; throws, with its output, when the process ends first. */
-  untilReady<T>(what: string, probe: () => Promise<T | null | undefined | false>): Promise<T>;
+  untilReady<T>(
+    what: string,
+    probe: () => Promise<T | null | undefined | false>,
+    deadlineMs?: number,
+  ): Promise<T>;
   /** Sends a signal; to one that has ended: nothing. */
   kill(signal: NodeJS.Signals): void;
   /** Stops it as it is, mid-statement, until `resume`. */
@@ -85,14 +89,20 @@ export async function startProc(
     output: () => output,
     says: (words) =>
       proc.untilReady(`it says ${words}`, async () => output.match(words)).then(() => {}),
-    async untilReady(what, probe) {
+    async untilReady(what, probe, deadlineMs) {
       try {
-        return await until(what, async () => {
-          const answer = await probe();
-          if (!answer && hasEnded())
-            throw new Error(`it ended first, with ${child.exitCode ?? child.signalCode}: ${what}`);
-          return answer;
-        });
+        return await until(
+          what,
+          async () => {
+            const answer = await probe();
+            if (!answer && hasEnded())
+              throw new Error(
+                `it ended first, with ${child.exitCode ?? child.signalCode}: ${what}`,
+              );
+            return answer;
+          },
+          deadlineMs,
+        );
       } catch (error) {
         throw new Error(`${error instanceof Error ? error.message : error}\n${output}`, {
           cause: error,

@@ -18,8 +18,11 @@ export function carrierEnvironment(sandbox: Sandbox): Record<string, string> {
   return environment;
 }
 
+/** Only ends a hang: several that start at once on a busy machine take their time. */
+const START_MS = 60_000;
+
 /** The commands that run a worker: graphile-worker's own with our config, and ours. */
-const COMMANDS = {
+export const WORKER_COMMANDS = {
   stock: ["node_modules/graphile-worker/dist/cli.js"],
   start: ["src/bin/start.js", "--only", "worker"],
 } as const;
@@ -28,7 +31,7 @@ export interface WorkerOptions {
   /** How far its wall clock is ahead of ours; negative: behind. */
   readonly clockShiftMs?: number;
   /** Left out: the stock command. */
-  readonly command?: keyof typeof COMMANDS;
+  readonly command?: keyof typeof WORKER_COMMANDS;
   /** For Node itself, such as --max-old-space-size=64. */
   readonly nodeOptions?: readonly string[];
 }
@@ -44,7 +47,7 @@ export async function startWorkerProcess(
 ): Promise<WorkerProcess> {
   const preload =
     clockShiftMs === 0 ? [] : ["--import", join(import.meta.dirname, "shiftClock.ts")];
-  const proc = await startProc(COMMANDS[command], {
+  const proc = await startProc(WORKER_COMMANDS[command], {
     environment: {
       GRAPHILE_ENV: "test",
       NODE_ENV: "test",
@@ -55,13 +58,17 @@ export async function startWorkerProcess(
     nodeOptions: [...nodeOptions, ...preload],
   });
   try {
-    await proc.untilReady("the worker is alive", async () => {
-      const { rowCount } = await db.pool.query(
-        "select from bookpost_private.workers where process_id = $1",
-        [proc.pid],
-      );
-      return rowCount;
-    });
+    await proc.untilReady(
+      "the worker is alive",
+      async () => {
+        const { rowCount } = await db.pool.query(
+          "select from bookpost_private.workers where process_id = $1",
+          [proc.pid],
+        );
+        return (rowCount ?? 0) > 0;
+      },
+      START_MS,
+    );
   } catch (error) {
     await proc.close();
     throw error;

@@ -1,7 +1,7 @@
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../../src/sandbox/server.ts";
 import { type Lane, openLane } from "../../harness/lane.ts";
-import { type PgBox, startPgBox } from "../../harness/pgbox.ts";
+import { type PgBox, type PgBoxOptions, startPgBox } from "../../harness/pgbox.ts";
 import { chanceFrom } from "../../helpers/chance.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
 import { judgeWorld } from "../judgeWorld.ts";
@@ -19,8 +19,15 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-export async function openStage(lanes: number, seed: number): Promise<Stage> {
-  const box = await startPgBox();
+/** @param server what kind of Postgres; left out: the embedded one */
+export async function openStage(
+  lanes: number,
+  seed: number,
+  server: PgBoxOptions = {},
+): Promise<Stage> {
+  // Eight workers may take more than the default of 100.
+  const settings = { max_connections: "200", ...server.settings };
+  const box = await startPgBox({ ...server, settings });
   const sandbox = await startSandbox();
   const opened: Lane[] = [];
   let world: World | null = null;
@@ -31,7 +38,9 @@ export async function openStage(lanes: number, seed: number): Promise<Stage> {
       Array.from({ length: lanes }, () => openLane(db, environmentOf(sandbox))),
     )),
   );
-  world = await startWorld({ db, sandbox, chance: chanceFrom(seed) });
+  // Carriers take their time, so that every worker has something under way.
+  sandbox.fault({ mode: "slow", ms: 300, kind: "lookup" });
+  world = await startWorld({ db, sandbox, chance: chanceFrom(seed), live: 60, perTick: 20 });
   return {
     box,
     db,

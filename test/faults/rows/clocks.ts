@@ -5,7 +5,7 @@ export const clocks: Area = {
   faults: [
     {
       fault: "A worker's clock is wrong by an hour or a day, jumps or drifts",
-      must: "Nothing that is written down depends on it: ages go to the database, waits are measured.",
+      must: "Nothing that is written down depends on it: ages go to the database, waits are measured. A worker that is more than five seconds off says so once and leaves the crontab to others; where nobody does it, the sweep asks for a dispatch by the database's clock.",
       tests: [
         ...inFile(
           "e2e/budgets",
@@ -24,30 +24,49 @@ export const clocks: Area = {
           "carriers/retryAfter",
           "a date counts from the answer's own Date, whatever our clock says",
         ),
+        ...inFile(
+          "faults/clocks/crontab",
+          "of workers whose clocks are right, an hour ahead, an hour behind and a day ahead, the right ones alone do the crontab, once a minute",
+        ),
+        ...inFile(
+          "faults/clocks/nobodyDispatches",
+          "where all workers have the wrong time, what is due is dispatched once, a little more than a minute after the last dispatch",
+          "a bookmark and a job that a fast clock has put an hour ahead are repaired, and what is due is dispatched, within a minute",
+        ),
       ],
       notProven:
-        "The schedule runs by workers' clocks: one fast host must not hold up the others' dispatch, and no test shows that yet. A Retry-After whose lookup sees our clock jump before it is recorded is off by the jump, a day at the most.",
+        "Clocks are wrong from the start in these tests; one that jumps while its worker runs is not tried. A Retry-After whose lookup sees our clock jump before it is recorded is off by the jump, a day at the most.",
     },
     {
       fault: "The database's clock jumps",
-      must: "Every stored time is at most a little more than a day away, so no parcel starves.",
-      tests: inFile(
-        "db/bookpost_private/functions/next_check_at",
-        "is a time, not in the past and at most a day and a tenth away, whatever the input",
-      ),
+      must: "Every stored time is at most a little more than a day away, and after a jump back each parcel waits its own interval at most. A jump forward is, for budgets, time that has passed.",
+      tests: [
+        ...inFile(
+          "db/bookpost_private/functions/next_check_at",
+          "is a time, not in the past and at most a day and a tenth away, whatever the input",
+        ),
+        ...inFile(
+          "faults/clocks/databaseClock",
+          "after each jump of the database's clock, by an hour and a day, back and forth, no parcel waits longer than its interval, no budget is exceeded and no worker is taken for dead",
+        ),
+      ],
       notProven:
-        "A Postgres whose clock is shifted to and fro would prove it for leases, holds and cooldowns too.",
+        "Tested by moving all stored times, between two dispatches. A Postgres under libfaketime would show a jump in the midst of one, whose planned looks then stay where they were.",
     },
     {
       fault: "Two schedules fire at once, or none for hours",
       must: "Each due parcel is queued once; what was missed is made up for by one dispatch.",
-      tests: inFile(
-        "db/races/dispatch",
-        "a second dispatch waits for the first and finds what fell due meanwhile; a third has nothing to do",
-        "ten at once queue each due parcel once",
-      ),
-      notProven:
-        "Workers that were all away for three hours, and the one dispatch after it, are not tested yet.",
+      tests: [
+        ...inFile(
+          "db/races/dispatch",
+          "a second dispatch waits for the first and finds what fell due meanwhile; a third has nothing to do",
+          "ten at once queue each due parcel once",
+        ),
+        ...inFile(
+          "faults/clocks/nobodyDispatches",
+          "after three hours without a worker there is one dispatch for all that was missed",
+        ),
+      ],
     },
     {
       fault: "Dispatch dies half-way",
@@ -61,6 +80,10 @@ export const clocks: Area = {
         ...inFile(
           "db/bookpost_private/functions/dispatch",
           "12,000 due parcels of two APIs in one call: each exactly once, and none again in the next",
+        ),
+        ...inFile(
+          "faults/clocks/dispatchKilled",
+          "a dispatch of 20,000 parcels that dies half-way (%s) leaves nothing, and the next queues each once",
         ),
       ],
     },

@@ -221,8 +221,8 @@ export const saboteurs: readonly Saboteur[] = [
     edits: [
       edit(
         "src/ops/workerPlugin.ts",
-        "if (!tellLost(events, error)) process.exit(1);",
-        "if (!tellLost(events, error)) process.exit(0);",
+        '      onError("this worker ends", error);\n      process.exit(1);',
+        '      onError("this worker ends", error);\n      process.exit(0);',
       ),
     ],
     caughtBy: proof(

@@ -290,6 +290,17 @@ test("12,000 due parcels of two APIs in one call: each exactly once, and none ag
   expect(await counts()).toEqual([0, 0]);
 });
 
+test("of those that two deaths set aside, the one that is tried goes with the same dispatch", async () => {
+  const { client, parcelIds, dispatched } = await someParcels(2);
+  await client.query(
+    `update bookpost_private.checks set crash_count = 2, next_check_at = null, pause_reason = 'quarantined'
+     where parcel_id = any ($1)`,
+    [parcelIds],
+  );
+  expect(await dispatched()).toMatchObject({ dispatched: 1 });
+  expect(await dispatched()).toMatchObject({ dispatched: 0 });
+});
+
 test("what was dispatched and recorded is dispatched again when it is due, and not before", async () => {
   const { client, api, parcelIds, dispatched } = await someParcels(1);
   const [parcelId = ""] = parcelIds;
