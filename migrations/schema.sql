@@ -984,6 +984,15 @@ UNION ALL
            FROM bookpost_private.workers w
           WHERE w.id = q.locked_by)))
 UNION ALL
+ SELECT 'dispatch'::text AS kind,
+    'dispatch'::text AS id,
+    'no dispatch has run, though workers live'::text AS what,
+    d.dispatched_at AS since
+   FROM bookpost_private.dispatch_clock d
+  WHERE (d.dispatched_at < (now() - '00:03:00'::interval) OR d.dispatched_at > (now() + '00:01:00'::interval)) AND (EXISTS ( SELECT
+           FROM bookpost_private.workers w
+          WHERE w.beat_at > (now() - '00:00:05'::interval) AND w.beating_since < (now() - '00:03:00'::interval)))
+UNION ALL
  SELECT 'parcel'::text AS kind,
     p.id::text AS id,
     ((p.carrier_code || ' '::text) || p.tracking_number) || ' is live and has no row in checks'::text AS what,

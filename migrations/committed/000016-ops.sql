@@ -1,5 +1,5 @@
 --! Previous: sha1:8ebe096f446854bd88eb20d84c8a20455530d38b
---! Hash: sha1:ef6137ea4c81d3ab7ca3cd1be4ce4239666f341c
+--! Hash: sha1:b9b413eeb9dda56c22ebfd9b8805eba415d878cd
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -194,6 +194,11 @@ where q.locked_at < now() - interval '10 seconds'
     q.locked_at < now() - interval '5 minutes'
     or not exists (select from bookpost_private.workers w where w.id = q.locked_by)
   )
+union all
+select 'dispatch', 'dispatch', 'no dispatch has run, though workers live', d.dispatched_at
+from bookpost_private.dispatch_clock d
+where d.dispatched_at not between now() - interval '3 minutes' and now() + interval '1 minute'
+  and exists (select from bookpost_private.workers w where w.beat_at > now() - interval '5 seconds' and w.beating_since < now() - interval '3 minutes')
 union all
 select 'parcel', p.id::text, p.carrier_code || ' ' || p.tracking_number || ' is live and has no row in checks', p.created_at
 from bookpost.parcels p

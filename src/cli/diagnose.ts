@@ -25,8 +25,8 @@ const OLDEST_NODE = [22, 18] as const;
 const POSTGRES_VERSIONS = { oldest: 15, newest: 18 } as const;
 /** Chosen: dispatch comes every minute and spreads its jobs over one; five times that is a jam. */
 const OVERDUE_MS = 10 * 60_000;
-/** As `sweep` counts: four beats missed. */
-const SILENT_MS = 8_000;
+/** As `sweep` counts (`dead_after`). */
+const SILENT_MS = 6_000;
 /** Chosen: waiting times are told as durations, so seconds do no harm; signed tokens begin to fail beyond a minute. */
 const CLOCK_DIFFERENCE_MS = 5_000;
 
@@ -169,8 +169,18 @@ function checkWorkers({ workers, notConfigured }: Health): Finding[] {
         `${w.hostName} process ${w.processId}, up ${duration(w.ageMs)}, asks ${w.apis.join(", ") || "nobody"}`,
     )
     .join("; ");
+  const wrongClocks = alive.filter(
+    ({ clockAheadMs }) => Math.abs(clockAheadMs ?? 0) >= CLOCK_DIFFERENCE_MS,
+  );
   return [
     well("workers", `${alive.length} alive: ${list}`),
+    ...wrongClocks.map(({ hostName, processId, clockAheadMs }) =>
+      wrong(
+        "clocks",
+        `${hostName} process ${processId}: ${duration(Math.abs(clockAheadMs ?? 0))} ${(clockAheadMs ?? 0) > 0 ? "ahead of" : "behind"} the database's; it leaves the crontab to others`,
+        "set the clock of that host (NTP)",
+      ),
+    ),
     ...notConfigured.map(({ apiCode, parcels }) =>
       wrong(
         "carriers",

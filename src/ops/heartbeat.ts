@@ -73,6 +73,8 @@ export function startHeartbeat(options: {
       const databaseMs = await beat(pool, { ...worker, clockAheadMs: clock.aheadMs() });
       clock.note(databaseMs, askedAt, performance.now());
       failingSince = null;
+      // As early as can be: it is to be the number that the queue has read for itself.
+      dispatchTask ??= await readTaskId(pool, "dispatch");
       isReady();
     } catch (error) {
       failingSince ??= askedAt;
@@ -98,7 +100,7 @@ export function startHeartbeat(options: {
       lose(
         "The queue's tables were emptied: a worker that was started before finds no jobs there.",
       );
-    dispatchTask = task;
+    dispatchTask ??= task;
   }
 
   const beating = single("a heartbeat failed", onError);

@@ -9,6 +9,8 @@ export interface Health {
     readonly processId: number;
     readonly ageMs: number;
     readonly silentMs: number;
+    /** How far its clock is ahead of the database's; null: not measured yet. */
+    readonly clockAheadMs: number | null;
     readonly apis: readonly string[];
   }[];
   /** The parcel that has waited longest though its API may be asked; null: none is due. */
@@ -53,6 +55,7 @@ export async function readHealth(db: Queryable): Promise<Health> {
           'id', w.id, 'hostName', w.host_name, 'processId', w.process_id,
           'ageMs', extract(epoch from clock_timestamp() - w.started_at) * 1000,
           'silentMs', extract(epoch from clock_timestamp() - w.beat_at) * 1000,
+          'clockAheadMs', extract(epoch from w.clock_ahead) * 1000,
           'apis', array(select jsonb_object_keys(w.api_fingerprints) order by 1)
         ) order by w.started_at, w.id), '[]')
         from bookpost_private.workers w

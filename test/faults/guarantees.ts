@@ -109,6 +109,10 @@ export const guarantees: readonly Guarantee[] = [
         "when %s and the reply to its commit is lost, the same worker goes on",
         "and in the end nothing was lost and nothing was done or told twice",
       ),
+      ...inFile(
+        "e2e/kills",
+        "struck at 25 points of the road, a lookup loses nothing, tells nothing twice and leaves nothing stuck",
+      ),
     ],
   },
   {
@@ -311,11 +315,17 @@ export const guarantees: readonly Guarantee[] = [
   {
     id: "P17",
     must: "Each owner is told of each new status once, in the same commit as the status.",
-    tests: inFile(
-      `${WORKER}/record_lookups.notifications`,
-      "every owner of the parcel is told of each new stage once",
-      "a status and its notifications stand or fall together",
-    ),
+    tests: [
+      ...inFile(
+        `${WORKER}/record_lookups.notifications`,
+        "every owner of the parcel is told of each new stage once",
+        "a status and its notifications stand or fall together",
+      ),
+      ...inFile(
+        "e2e/kills",
+        "struck at 25 points of the road, a lookup loses nothing, tells nothing twice and leaves nothing stuck",
+      ),
+    ],
     notProven:
       "Notifications are rows that an app reads; bookpost sends none by itself yet, so there is no sending to test.",
   },

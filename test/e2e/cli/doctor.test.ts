@@ -45,6 +45,15 @@ test("no living worker is wrong", async () => {
   expect(await wrongs()).toMatchObject([{ name: "workers", wayOut: "npm start" }]);
 });
 
+test("a worker whose clock is wrong is named, with how far", async () => {
+  await makeApi(db.pool);
+  await db.pool.query("update bookpost_private.workers set clock_ahead = '-90 seconds'");
+  const [wrong, ...others] = await wrongs();
+  expect(wrong).toMatchObject({ name: "clocks", wayOut: expect.stringContaining("NTP") });
+  expect(wrong?.finding).toMatch(/behind the database's/);
+  expect(others).toEqual([]);
+});
+
 test("a parcel whose API no worker can ask is wrong", async () => {
   await makeApi(db.pool);
   await trackBook(db.pool, "dhl");

@@ -36,6 +36,14 @@ test.each(CASES)(
     const parcelIds = await Promise.all(
       Array.from({ length: PARCELS }, (_, i) => trackNumber(scene, i + 1)),
     );
+    // NOTE: a worker notes its tasks' numbers within its first seconds, after the queue has; emptied in between, it would not
+    // notice.
+    await until("both have lived for ten seconds", async () => {
+      const { rowCount } = await db.pool.query(
+        "select from bookpost_private.workers where started_at < clock_timestamp() - interval '10 seconds'",
+      );
+      return rowCount === 2;
+    });
     // Some are under way, the others wait in the queue.
     sandbox.fault({ mode: "slow", ms: 3_000, kind: "lookup" });
     await makeDue(db.pool, ...parcelIds);

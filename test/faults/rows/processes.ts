@@ -112,6 +112,8 @@ export const processes: Area = {
         "faults/processes/emptiedQueue",
         "when the queue loses $what, each due parcel is looked up after the next dispatch, and $endings workers have to be started again",
       ),
+      notProven:
+        "A worker that has lived for a second or less when the tasks are lost may not notice; it then lives without work.",
     },
   ],
 };

@@ -36,6 +36,21 @@ test("a lease ten seconds past its end is listed, and gone after a sweep", async
   expect(await stuck()).toEqual([]);
 });
 
+test("a schedule that nobody keeps is listed while workers live, and gone after a dispatch", async () => {
+  const { client, stuck } = await oneParcel();
+  await client.query(
+    "update bookpost_private.dispatch_clock set dispatched_at = now() - interval '4 minutes'",
+  );
+  // Who has just started may yet keep it.
+  expect(await stuck()).toEqual([]);
+  await client.query(
+    "update bookpost_private.workers set beating_since = now() - interval '4 minutes'",
+  );
+  expect(await stuck()).toEqual(["dispatch"]);
+  await dispatch(client);
+  expect(await stuck()).toEqual([]);
+});
+
 test("a probe ten seconds past its end is listed, and gone after a sweep", async () => {
   const { client, api, parcelId, stuck } = await oneParcel();
   await lookUp(client, parcelId, (id) => failed(id, "unavailable"));
