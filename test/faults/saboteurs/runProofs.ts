@@ -41,10 +41,11 @@ export async function runProofs(
     stream.on("data", (chunk) => {
       output += chunk;
     });
-  const kill = () => child.kill("SIGKILL");
-  process.once("exit", kill);
+  // It stops what it has started.
+  const stop = () => child.kill("SIGTERM");
+  process.once("exit", stop);
   await once(child, "close");
-  process.off("exit", kill);
+  process.off("exit", stop);
   const json = await readFile(report, "utf8").catch(() => {
     throw new Error(`vitest came to no result:\n${output}`);
   });
