@@ -53,6 +53,17 @@ describe("a saboteur", () => {
     expect(elsewhere.map(({ name, breaks }) => `${breaks}: ${name}`)).toEqual([]);
   });
 
+  test.each([
+    "SyntaxError: Unexpected token ';'",
+    "ReferenceError: held is not defined",
+    "TypeError: held is not a function",
+    'error: syntax error at or near "where"',
+    'error: column "x" does not exist',
+    "Error: Test timed out in 30000ms.",
+  ])("is not caught by code that does not run, or hangs: %s", (failure) => {
+    expect(saboteurs.filter(({ caught }) => caught.test(failure))).toEqual([]);
+  });
+
   test("whose text is not there, or there twice, is refused", () => {
     const edit = { file: "a.ts", from: "x", to: "y" };
     expect(edited("a x b", edit)).toBe("a y b");

@@ -114,6 +114,7 @@ export const guarantees: readonly Guarantee[] = [
         "struck at 25 points of the road, a lookup loses nothing, tells nothing twice and leaves nothing stuck",
       ),
     ],
+    saboteurs: saboteursIn(MODEL, "no fence: the ledger is as good as a lease"),
   },
   {
     id: "P8",

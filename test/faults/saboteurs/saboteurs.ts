@@ -558,7 +558,7 @@ export const saboteurs: readonly Saboteur[] = [
       "ops/migrate",
       "of three that migrate one empty database at once one does it all, and the others wait and find nothing to do",
     ),
-    caught: /^(AssertionError|error:|Error:)/,
+    caught: /^Error: Failed to get exclusive lock/,
   },
   {
     name: "a database that another version has migrated is migrated",
