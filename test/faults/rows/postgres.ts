@@ -23,7 +23,7 @@ export const postgres: Area = {
     },
     {
       fault: "Postgres is away for seconds, or for a minute",
-      must: "A worker lives through seconds. After 15 it ends with 1, having knocked a few times a second; the next one makes up for what was missed with one dispatch.",
+      must: "A worker lives through seconds. After 15 it ends with 1, having knocked a few dozen times a second at most; the next one makes up for what was missed with one dispatch.",
       tests: inFile(
         `${HERE}/away`,
         "a worker lives through five seconds without Postgres",
