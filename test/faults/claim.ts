@@ -19,9 +19,17 @@ export interface Claim {
   readonly notProven?: string;
 }
 
+/** One way to break the code that a test is seen to notice: where it is written, and what is wrong, as written there. */
+export interface SaboteurName {
+  readonly file: string;
+  readonly name: string;
+}
+
 /** A promise that holds whatever breaks. */
 export interface Guarantee extends Claim {
   readonly id: `P${number}`;
+  /** Those of the SQL's decisions, beside what saboteurs/saboteurs.ts breaks in programs and migrations. */
+  readonly saboteurs?: readonly SaboteurName[];
 }
 
 /** Something that can break. */
@@ -38,4 +46,9 @@ export interface Area {
 /** Tests of one file. */
 export function inFile(file: string, ...titles: readonly string[]): Proof[] {
   return titles.map((title) => ({ file: `test/${file}.test.ts`, title }));
+}
+
+/** Saboteurs of one file. */
+export function saboteursIn(file: string, ...names: readonly string[]): SaboteurName[] {
+  return names.map((name) => ({ file: `test/${file}.ts`, name }));
 }

@@ -1,6 +1,9 @@
-import { type Guarantee, inFile } from "./claim.ts";
+import { type Guarantee, inFile, saboteursIn } from "./claim.ts";
 
 const WORKER = "db/bookpost_private/functions";
+const MODEL = "db/model/saboteurs";
+const RACES = "db/races/raceSaboteurs";
+const HISTORIES = "db/properties/saboteurs.test";
 
 /** What holds at every committed state, or within the time said once the fault is gone. */
 export const guarantees: readonly Guarantee[] = [
@@ -20,6 +23,14 @@ export const guarantees: readonly Guarantee[] = [
     must: "What a killed worker had under way runs elsewhere within 10 seconds.",
     tests: [
       ...inFile(`${WORKER}/sweep`, "a worker that stopped beating"),
+      ...inFile(
+        "e2e/workers",
+        "that is killed: another asks about what it had under way, and the answer is written down once",
+      ),
+      ...inFile(
+        "ops/heartbeat",
+        "it beats and sweeps every second, looks for strays every fifth, and signs off at the end",
+      ),
       ...inFile(
         "faults/recovery/workerKilled",
         "what a killed worker had under way, wherever it was struck, runs elsewhere within 10 seconds",
@@ -44,6 +55,13 @@ export const guarantees: readonly Guarantee[] = [
       `${WORKER}/record_lookups`,
       "a late answer changes nothing in any table, and is counted",
     ),
+    saboteurs: [
+      ...saboteursIn(MODEL, "no fence: the ledger is as good as a lease"),
+      ...saboteursIn(
+        RACES,
+        "the lease is read and deleted in two steps, without the parcel's lock",
+      ),
+    ],
   },
   {
     id: "P5",
@@ -58,14 +76,25 @@ export const guarantees: readonly Guarantee[] = [
         "a sweep and a recording of the same lookup: one of them has it, never both",
       ),
     ],
+    saboteurs: saboteursIn(
+      RACES,
+      "lease anti-join and skip locked in one statement",
+      "the lease is read and deleted in two steps, without the parcel's lock",
+    ),
   },
   {
     id: "P6",
     must: "No transaction is open and no connection is held while a carrier is asked.",
-    tests: inFile(
-      "e2e/slowCarrier",
-      "while a carrier holds its reply, no connection is in a transaction",
-    ),
+    tests: [
+      ...inFile(
+        "e2e/slowCarrier",
+        "while a carrier holds its reply, no connection is in a transaction",
+      ),
+      ...inFile(
+        "e2e/slowCarrier",
+        "a carrier that answers nobody holds as many requests as it may, and the others' parcels go on",
+      ),
+    ],
   },
   {
     id: "P7",
@@ -85,6 +114,7 @@ export const guarantees: readonly Guarantee[] = [
         "struck at 25 points of the road, a lookup loses nothing, tells nothing twice and leaves nothing stuck",
       ),
     ],
+    saboteurs: saboteursIn(MODEL, "no fence: the ledger is as good as a lease"),
   },
   {
     id: "P8",
@@ -104,11 +134,22 @@ export const guarantees: readonly Guarantee[] = [
         "when the parcel was deleted meanwhile",
       ),
     ],
+    saboteurs: saboteursIn(HISTORIES, "a parcel is closed and its lookup keeps its lease"),
   },
   {
     id: "P9",
     must: "A worker that cannot reach the database ends, with an exit code that says so, instead of living on without work.",
     tests: [
+      ...inFile(
+        "e2e/workers",
+        "that cannot reach Postgres, though every connection stays open, ends by itself with 1",
+      ),
+      ...inFile(
+        "ops/heartbeat",
+        "a worker that has not reached Postgres for 15 seconds is lost, and hears of it once",
+        "a worker with room that has not been able to ask for jobs for 15 seconds is lost",
+      ),
+      ...inFile("db/pool", "fails in time and is not used again: %s"),
       ...inFile(
         "faults/postgres/away",
         "away for a minute: the worker ends with 1, does not spin, and the next one catches up with one dispatch",
@@ -122,7 +163,6 @@ export const guarantees: readonly Guarantee[] = [
         "what a worker behind a silent link had under way runs elsewhere within 30 seconds, and the worker ends with 1 by itself",
       ),
     ],
-    notProven: "Nothing quick proves it: these tests take real workers a minute of real time.",
   },
   {
     id: "P10",
@@ -134,6 +174,7 @@ export const guarantees: readonly Guarantee[] = [
       ),
       ...inFile(`${WORKER}/report_to_circuit`, "nobody gets a permit, and asking writes nothing"),
     ],
+    saboteurs: saboteursIn(MODEL, "permits are granted while it is open"),
   },
   {
     id: "P11",
@@ -148,7 +189,16 @@ export const guarantees: readonly Guarantee[] = [
         "e2e/fiveLessons",
         "after the cooldown exactly one probe goes out; its success closes the circuit and the others follow",
       ),
+      ...inFile(
+        "db/bookpost_ops/views/stuck",
+        "a probe ten seconds past its end is listed, and gone after a sweep",
+      ),
     ],
+    saboteurs: saboteursIn(
+      RACES,
+      "the probe is claimed whatever the circuit's state",
+      "the probe is claimed without its state and without skip locked, and the budget is not locked",
+    ),
   },
   {
     id: "P12",
@@ -166,6 +216,12 @@ export const guarantees: readonly Guarantee[] = [
         "is not the parcel that failed last while another is due",
       ),
     ],
+    saboteurs: saboteursIn(
+      MODEL,
+      "no generation check",
+      "one parcel that fails shuts it for all",
+      "the parcel that failed last is the probe while another is due",
+    ),
   },
   {
     id: "P13",
@@ -182,6 +238,22 @@ export const guarantees: readonly Guarantee[] = [
       ...inFile(
         "carriers/oauth",
         "a wall clock that is put back or forth changes nothing in a token's life",
+      ),
+      ...inFile(
+        "e2e/workers",
+        "whose clock is an hour ahead leaves the timetable to others, and does the work",
+      ),
+      ...inFile(
+        `${WORKER}/repair_timetable`,
+        "the crontab's job that a fast clock has put into the future is due now",
+      ),
+      ...inFile(
+        `${WORKER}/sweep.late_dispatch`,
+        "a dispatch is asked for 65 seconds after the last one, once, and not before",
+      ),
+      ...inFile(
+        "ops/clockGuard",
+        "a clock that is %s ms ahead leaves the crontab to others, and says why",
       ),
       ...inFile(
         "faults/clocks/crontab",
@@ -215,6 +287,11 @@ export const guarantees: readonly Guarantee[] = [
         "a later scan undoes it, and the time of delivery goes with it",
       ),
     ],
+    saboteurs: saboteursIn(
+      HISTORIES,
+      "the scan that was learnt last decides",
+      "delivered is for ever",
+    ),
   },
   {
     id: "P16",
@@ -229,7 +306,12 @@ export const guarantees: readonly Guarantee[] = [
         "e2e/fiveLessons",
         "what the carrier said stays: scans it has forgotten are still told",
       ),
+      ...inFile(
+        `${WORKER}/record_lookups.status`,
+        "a history that the carrier has forgotten does not undo it",
+      ),
     ],
+    saboteurs: saboteursIn(HISTORIES, "scans that the carrier has forgotten go"),
   },
   {
     id: "P17",
@@ -286,6 +368,10 @@ export const guarantees: readonly Guarantee[] = [
         "one bad report of 64: it is recorded as malformed without scans, the other 63 as they are",
       ),
       ...inFile(
+        `${WORKER}/try_quarantined_parcel`,
+        "one death over a parcel is none of its doing yet, two in a row set it aside, visibly",
+      ),
+      ...inFile(
         "faults/processes/outOfMemory",
         "a parcel whose lookup fills the memory is set aside after two deaths and stays so after a third, alone; its companions come back by themselves",
       ),
@@ -300,6 +386,10 @@ export const guarantees: readonly Guarantee[] = [
         "it says what runs where, without a password, and SIGTERM ends it with 0",
         "a lookup that is under way at the signal is written down before Postgres stops",
         "a second signal ends it at once with 1, and Postgres stops all the same",
+      ),
+      ...inFile(
+        "e2e/workers",
+        "that is asked to stop writes down what is under way, begins nothing more and ends with 0",
       ),
       ...inFile(
         "faults/processes/signals",
@@ -319,6 +409,7 @@ export const guarantees: readonly Guarantee[] = [
       ),
       ...inFile("e2e/cli/database", "a database that was never migrated is told with the way out"),
       ...inFile("e2e/cli/doctor", "a database without our schema, or of another version, is wrong"),
+      ...inFile("ops/testWorker", "a database that %s is refused, by its name"),
     ],
     notProven:
       "The former program on the new schema is not tested yet; nothing has been released that could be it.",
@@ -336,6 +427,10 @@ export const guarantees: readonly Guarantee[] = [
         "graphql/rowSecurity",
         "sees her own book, parcel, scans and notifications, and counts no others",
         "cannot reach another's rows by their ids",
+      ),
+      ...inFile(
+        "db/security/catalogue",
+        "every view of ours runs with its reader's rights, and none is materialised",
       ),
     ],
   },

@@ -7,6 +7,8 @@ export interface TestResult {
   /** Its title and those of the `describe`s around it. */
   readonly titles: readonly string[];
   readonly status: "passed" | "failed" | "skipped";
+  /** What it failed with, name and message of each error. */
+  readonly failure?: string | undefined;
 }
 
 /** What became of a claim, and why where that needs saying. */

@@ -10,7 +10,12 @@ const report = z.object({
       status: z.string(),
       message: z.string().optional(),
       assertionResults: z.array(
-        z.object({ title: z.string(), ancestorTitles: z.array(z.string()), status: z.string() }),
+        z.object({
+          title: z.string(),
+          ancestorTitles: z.array(z.string()),
+          status: z.string(),
+          failureMessages: z.array(z.string()).optional(),
+        }),
       ),
     }),
   ),
@@ -29,6 +34,7 @@ export function readResults(json: unknown, root: string): TestResult[] {
       file: relative(root, name).replaceAll(sep, "/"),
       titles: [...result.ancestorTitles, result.title],
       status: isBroken ? "failed" : statusOf(result.status),
+      failure: result.failureMessages?.join("\n") || undefined,
     }));
   });
 }

@@ -1,5 +1,6 @@
 import type { Claim, Fault } from "./claim.ts";
 import { guarantees } from "./guarantees.ts";
+import { saboteursOf } from "./saboteurs/saboteursOf.ts";
 import { areas } from "./table.ts";
 
 const INTRODUCTION = `# What can break, and what then happens
@@ -21,6 +22,17 @@ export function tableAsMarkdown(): string {
       guarantees
         .filter(isTested)
         .map((claim) => [claim.id, claim.must + partly(claim), linksOf(claim)]),
+    ),
+    "## How we know that these tests notice\n",
+    "Each promise is broken on purpose, in a copy of the project or in a database of its own, and each time a test goes red.\n",
+    lines(
+      ["", "Broken on purpose"],
+      guarantees.filter(isTested).map((claim) => [
+        claim.id,
+        saboteursOf(claim)
+          .map(({ file, name }) => `[${name}](../${file})`)
+          .join("; "),
+      ]),
     ),
     ...areas.flatMap(({ area, faults }) => areaSection(area, faults.filter(isTested))),
     "## Not proven yet\n",

@@ -4,6 +4,17 @@ export const releases: Area = {
   area: "Releases",
   faults: [
     {
+      fault: "A change to the code breaks a promise",
+      must: "A test of that promise goes red. Each is broken on purpose, in a copy of the project, to see it.",
+      tests: [
+        ...inFile("faults/saboteurs/saboteurs", "red where $name"),
+        ...inFile(
+          "docs/saboteurs",
+          "that has tests is broken on purpose, so that one of them is seen to go red",
+        ),
+      ],
+    },
+    {
       fault:
         "Two migrate at once, or one is killed while it migrates, or there is load, or the program goes back a version",
       must: "One migrates and the other waits; a migration is whole or not at all; the former program works on the new schema.",

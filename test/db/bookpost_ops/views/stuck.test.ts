@@ -25,8 +25,9 @@ async function oneParcel() {
 }
 
 test("a lease ten seconds past its end is listed, and gone after a sweep", async () => {
-  const { client, parcelId, stuck } = await oneParcel();
-  await permitFor(client, parcelId);
+  const { client, api, parcelId, stuck } = await oneParcel();
+  // Its worker lives: it is the lease itself that ends.
+  await permitFor(client, parcelId, api.workerId);
   await ageLease(client, parcelId, "100 seconds");
   expect(await stuck()).toEqual([]);
   await ageLease(client, parcelId, "11 seconds");

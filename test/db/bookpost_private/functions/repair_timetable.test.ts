@@ -8,7 +8,8 @@ const db = testDatabase();
 
 const REPAIR = "bookpost_private.repair_timetable";
 
-const repair = (client: ClientBase) => client.query("select bookpost_private.repair_timetable()");
+/** As workers do it, every second. */
+const repair = (client: ClientBase) => client.query("select bookpost_private.sweep()");
 
 /** The queue has noted down that this entry was done `ahead` from now. */
 async function noteAsDone(client: ClientBase, identifier: string, ahead: string): Promise<void> {
