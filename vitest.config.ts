@@ -1,14 +1,10 @@
 import { configDefaults, defineConfig } from "vitest/config";
+import { SLOW } from "./test/faults/slow.ts";
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // Real crashes take their time, and so do the tools that make them: `npm run test:faults` runs these, and the others
-    // that the table of failures names.
-    exclude: [
-      ...configDefaults.exclude,
-      ...(process.env.FAULTS === "1" ? [] : ["test/faults/**", "test/harness/**"]),
-    ],
+    exclude: [...configDefaults.exclude, ...(process.env.FAULTS === "1" ? [] : SLOW)],
     globalSetup: ["test/helpers/globalSetup.ts"],
     // Real processes and a real Postgres: generous, so that only a hang fails on a busy machine.
     testTimeout: 30_000,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { judge, type TestResult, type Verdict } from "./judge.ts";
 import { readResults } from "./readResults.ts";
 import { isKept, readRecoveries, recoveryTable } from "./recoveryReport.ts";
+import { SLOW } from "./slow.ts";
 import { type Row, rows } from "./table.ts";
 
 // `npm run test:faults -- [words]`: runs the tests behind every line of the table, the slow ones under test/faults
