@@ -25,8 +25,8 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const files = new Set(chosen.flatMap(({ claim }) => claim.tests ?? []).map(({ file }) => file));
   if (words.length === 0)
-    for await (const file of glob("test/{faults,harness}/**/*.test.ts", { cwd: ROOT }))
-      files.add(file);
+    for (const pattern of SLOW)
+      for await (const file of glob(pattern, { cwd: ROOT })) files.add(file);
 
   const folder = await mkdtemp(join(tmpdir(), "bookpost-faults-"));
   try {
