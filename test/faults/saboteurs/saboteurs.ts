@@ -16,11 +16,13 @@ export interface Saboteur {
 const TRACKER = "src/tracking/tracker.ts";
 const HEARTBEAT = "src/ops/heartbeat.ts";
 const CIRCUIT = "migrations/committed/000007-circuit.sql";
-const ACQUIRE = "migrations/committed/000013-acquire.sql";
-const DISPATCH = "migrations/committed/000012-dispatch.sql";
+const ACQUIRE = "migrations/committed/000016-acquire.sql";
+const DISPATCH = "migrations/committed/000015-dispatch.sql";
+const INTERRUPTIONS = "migrations/committed/000012-interruptions.sql";
+const LIVENESS = "migrations/committed/000013-liveness.sql";
 const HOUSEKEEPING = "migrations/committed/000011-housekeeping.sql";
 const PARCELS = "migrations/committed/000004-parcels.sql";
-const RECORD = "migrations/committed/000014-record.sql";
+const RECORD = "migrations/committed/000017-record.sql";
 const SQL = "db/bookpost_private/functions";
 
 const proof = (file: string, title: string): Proof => ({ file: `test/${file}.test.ts`, title });
@@ -54,7 +56,7 @@ export const saboteurs: readonly Saboteur[] = [
   {
     name: "nobody takes a silent worker for dead",
     breaks: "P2",
-    edits: [edit(HOUSEKEEPING, "return interval '6 seconds';", "return interval '1 hour';")],
+    edits: [edit(LIVENESS, "return interval '6 seconds';", "return interval '1 hour';")],
     caughtBy: proof(
       "e2e/workers",
       "that is killed: another asks about what it had under way, and the answer is written down once",
@@ -80,7 +82,7 @@ export const saboteurs: readonly Saboteur[] = [
   {
     name: "a lease has no end",
     breaks: "P3",
-    edits: [edit(HOUSEKEEPING, "where l.lease_until < v_now\n", "where false\n")],
+    edits: [edit(LIVENESS, "where l.lease_until < v_now\n", "where false\n")],
     caughtBy: proof(
       "db/bookpost_ops/views/stuck",
       "a lease ten seconds past its end is listed, and gone after a sweep",
@@ -253,11 +255,7 @@ export const saboteurs: readonly Saboteur[] = [
     name: "a lost probe keeps its place for ever",
     breaks: "P11",
     edits: [
-      edit(
-        HOUSEKEEPING,
-        "where c.state = 'half_open' and c.probe_until < v_now\n",
-        "where false\n",
-      ),
+      edit(LIVENESS, "where c.state = 'half_open' and c.probe_until < v_now\n", "where false\n"),
     ],
     caughtBy: proof(
       "db/bookpost_ops/views/stuck",
@@ -323,7 +321,7 @@ export const saboteurs: readonly Saboteur[] = [
   {
     name: "the timetable that a fast clock has spoilt is left as it is",
     breaks: "P13",
-    edits: [edit(HOUSEKEEPING, "  perform bookpost_private.repair_timetable();\n", "")],
+    edits: [edit(LIVENESS, "  perform bookpost_private.repair_timetable();\n", "")],
     caughtBy: proof(
       `${SQL}/repair_timetable`,
       "the crontab's job that a fast clock has put into the future is due now",
@@ -473,7 +471,7 @@ export const saboteurs: readonly Saboteur[] = [
   {
     name: "a parcel that kills its workers is never set aside",
     breaks: "P20",
-    edits: [edit(HOUSEKEEPING, "\nreturn 1;\n", "\nreturn 1000000;\n")],
+    edits: [edit(INTERRUPTIONS, "\nreturn 1;\n", "\nreturn 1000000;\n")],
     caughtBy: proof(
       `${SQL}/try_quarantined_parcel`,
       "one death over a parcel is none of its doing yet, two in a row set it aside, visibly",
@@ -618,7 +616,7 @@ export const saboteurs: readonly Saboteur[] = [
     breaks: "P23",
     edits: [
       edit(
-        "migrations/committed/000016-ops.sql",
+        "migrations/committed/000019-ops.sql",
         "create view bookpost_ops.stuck with (security_invoker = true) as",
         "create view bookpost_ops.stuck as",
       ),

@@ -1,5 +1,5 @@
---! Previous: sha1:3ded12662e2054e8db16774cab78004db896024c
---! Hash: sha1:f1a8cf11be126012816315a911d84678d78f2cf5
+--! Previous: sha1:bec4df0acff581719bce0bb3cc28e1cb6b2cda84
+--! Hash: sha1:944276f1335b00cf942d6cbfefea49fe286c410f
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

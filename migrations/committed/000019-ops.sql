@@ -1,5 +1,5 @@
---! Previous: sha1:987175f8cd585aec0bc2ab64356244154af705a3
---! Hash: sha1:8dac753d1edc9cdfde828f4f1c8984ddac582c96
+--! Previous: sha1:098b2590fc2af03353f51b3ed09bfaf3f3afd892
+--! Hash: sha1:4f0bf1f66138ffac8bb94eaf69a79b96234a36cb
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -1,5 +1,5 @@
---! Previous: sha1:f1a8cf11be126012816315a911d84678d78f2cf5
---! Hash: sha1:987175f8cd585aec0bc2ab64356244154af705a3
+--! Previous: sha1:944276f1335b00cf942d6cbfefea49fe286c410f
+--! Hash: sha1:098b2590fc2af03353f51b3ed09bfaf3f3afd892
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:7038c3dc1b6093e472e7425df59185485c4b44c9
---! Hash: sha1:8d6d15d1ec9732289840542636b8e26c71e53788
+--! Previous: sha1:9896541d7404ca7de43fdfe1fe5fc918d4817379
+--! Hash: sha1:05a3b7779ee2b9e05a37f6aac55f4da3c7ef5653
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

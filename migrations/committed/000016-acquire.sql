@@ -1,5 +1,5 @@
---! Previous: sha1:8d6d15d1ec9732289840542636b8e26c71e53788
---! Hash: sha1:3ded12662e2054e8db16774cab78004db896024c
+--! Previous: sha1:05a3b7779ee2b9e05a37f6aac55f4da3c7ef5653
+--! Hash: sha1:bec4df0acff581719bce0bb3cc28e1cb6b2cda84
 --! Message: acquire
 
 -- Permission to look up, and giving it back.
