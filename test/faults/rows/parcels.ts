@@ -17,6 +17,12 @@ export const parcels: Area = {
         ),
         ...inFile(RECORD, "a late answer changes nothing in any table, and is counted"),
         ...inFile(
+          `${RECORD}.changes`,
+          "$name while a lookup flies: its parcel is closed and its lease is free after a sweep",
+          "a corrected number is looked at next, and learns nothing of the old one",
+          "of two lookups that overlap, the first having lost its lease, only the second lands",
+        ),
+        ...inFile(
           "db/bookpost/functions/stop_tracking",
           "a lookup in flight is fenced off by the stop",
         ),
@@ -62,7 +68,7 @@ export const parcels: Area = {
     },
     {
       fault: "A carrier uses a number again, and answers with the former parcel's delivery",
-      must: "A number that is tracked again after its parcel was closed begins a new parcel; FedEx's answer about several uses is read by the newest.",
+      must: "Scans from two weeks before it was sent, or tracked where nobody said when, are set aside visibly: they change no status and tell nobody, and the first scan of the new life counts at once. A person who tracks an old parcel on purpose says when it was sent.",
       tests: [
         ...inFile(
           "db/bookpost/functions/track_book",
@@ -72,14 +78,22 @@ export const parcels: Area = {
           "carriers/fedex",
           "of a used number whose other result is an error, the parcel is read",
         ),
+        ...inFile(
+          `${RECORD}.earlier_life`,
+          "a number's earlier delivery delivers nothing, tells nobody and ends no tracking",
+          "it is listed for a person, with what is set aside, until the new life begins",
+          "an old parcel is taken in on purpose: the day it was sent is all that has to be said",
+        ),
       ],
-      notProven:
-        "Scans from long before the book was sold are taken for the new parcel's; setting them aside is not built yet.",
     },
     {
       fault: "A number stays unknown for days after its label was bought",
       must: "It is looked for ever more seldom, the circuit stays closed, and after 30 days a person is told.",
       tests: [
+        ...inFile(
+          `${RECORD}.unknown_number`,
+          "a number unknown for 40 days is pending, asked for ever more seldom, no carrier's fault, and listed after 30",
+        ),
         ...inFile(
           `${RECORD}.next_look`,
           "an unknown number is looked for again by the policy of pending, ever more seldom",
@@ -97,7 +111,7 @@ export const parcels: Area = {
     {
       fault:
         "A time has no zone, falls into a gap or a repetition of summer time, is a date only, or is nonsense",
-      must: "It is kept as it was written; no instant is made up.",
+      must: "It is kept as it was written; no instant is made up. A scan more than a day ahead is shown to a person.",
       tests: [
         ...inFile("carriers/carrierTime", "timeFromIso", "timeFromParts"),
         ...inFile(
@@ -105,8 +119,16 @@ export const parcels: Area = {
           "where the carrier gave a wall clock without a zone, no instant is made up",
         ),
         ...inFile("carriers/canada_post", "the host's own zone has no say"),
+        ...inFile(
+          "db/properties/times",
+          "in %s a wall clock is an instant where Postgres knows exactly one",
+          "what is stored depends on no session's time zone",
+        ),
+        ...inFile(
+          "db/bookpost_ops/views/needs_person",
+          "a scan more than a day ahead of us is listed, one within a day is not",
+        ),
       ],
-      notProven: "A scan dated far in the future is kept and not remarked upon.",
     },
     {
       fault: "A code that is on no list of ours",

@@ -50,6 +50,20 @@ test("a number unknown for 30 days is listed, and goes on being looked up", asyn
   expect(await why()).toEqual({ reason: "scheduled", needs_person: true });
 });
 
+test("a scan more than a day ahead of us is listed, one within a day is not", async () => {
+  const { client, api, parcelId, listed } = await oneParcel();
+  const tell = (hoursAgo: number) =>
+    lookUp(client, parcelId, (id) =>
+      found(id, { digest: String(hoursAgo), events: [scan(ago(hoursAgo), "in_transit")] }),
+    );
+  await tell(-23.9);
+  expect(await listed()).toEqual([]);
+  await tell(-24.1);
+  expect(await listed()).toEqual([
+    { kind: "future_scan", parcel_id: parcelId, api_code: api.code },
+  ]);
+});
+
 test("a parcel that was known and is forgotten counts from its last news", async () => {
   const { client, parcelId, end, age, listed } = await oneParcel();
   await lookUp(client, parcelId, (id) => found(id, { status: "in_transit" }));
