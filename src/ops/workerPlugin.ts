@@ -121,16 +121,13 @@ function open(options: {
   const onError = (what: string, error: unknown) =>
     logger.error(`${what}: ${error instanceof Error ? error.message : error}`);
   const onWarning = (sentence: string) => logger.warn(sentence);
-  const pools = (["worker", "housekeeping", "heartbeat"] as const).map((purpose) =>
+  const openPool = (purpose: "worker" | "housekeeping" | "heartbeat") =>
     createPool(databaseUrl, purpose, {
       onError: (error) => onError(`a connection of the ${purpose} pool was lost`, error),
-    }),
-  );
-  const [pool, housekeepingPool, heartbeatPool] = pools as [
-    (typeof pools)[0],
-    (typeof pools)[0],
-    (typeof pools)[0],
-  ];
+    });
+  const pool = openPool("worker");
+  const housekeepingPool = openPool("housekeeping");
+  const heartbeatPool = openPool("heartbeat");
 
   const configured = [...config.carriers.values()].filter(({ credentials }) => credentials);
   const clock = createDatabaseClock();
@@ -175,7 +172,7 @@ function open(options: {
     jobs.stop();
     await heartbeat.stop();
     await runtime.close();
-    await Promise.allSettled(pools.map((each) => each.end()));
+    await Promise.allSettled([pool.end(), housekeepingPool.end(), heartbeatPool.end()]);
   };
 }
 
