@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { until } from "../../helpers/until.ts";
 import type { WorkerProcess } from "../../helpers/workerProcess.ts";
-import { areAskedAgain, heldBy, isFreed } from "../recovery/stage.ts";
+import { heldBy, isTakenOver } from "../recovery/stage.ts";
 import { reportRecovery } from "../recoveryReport.ts";
 import { openScene, type Scene } from "./scene.ts";
 
@@ -17,14 +17,14 @@ async function silence({ db, sandbox }: Scene, worker: WorkerProcess, strike: ()
   const held = await until("it has lookups under way at the carrier", async () => {
     const seen = await heldBy(db, worker.pid);
     const isAsked = ({ number, endedAt }: { number: string | null; endedAt: number | null }) =>
-      endedAt === null && number !== null && seen?.numbers.includes(number);
+      endedAt === null && seen?.lookups.some((lookup) => lookup.number === number);
     return seen !== null && sandbox.log.some(isAsked) && seen;
   });
   strike();
   const at = performance.now();
   await until(
     "what it had runs elsewhere, and nothing is held by it any more",
-    async () => areAskedAgain(sandbox, held.numbers, at) && (await isFreed(db, held.workerId)),
+    () => isTakenOver({ db, sandbox }, held, at),
     60_000,
   );
   sandbox.clearFaults();

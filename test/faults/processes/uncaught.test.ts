@@ -20,7 +20,7 @@ test.each(COMMANDS.flatMap((command) => KINDS.map((kind) => ({ command, ...kind 
     await scene.move(31);
     const held = await until("it has something under way", async () => {
       const seen = await heldBy(scene.db, worker.pid);
-      return seen !== null && seen.numbers.length > 0 && seen;
+      return seen !== null && seen.lookups.length > 0 && seen;
     });
     worker.kill("SIGWINCH");
     const { code, signal, output } = await worker.ended;

@@ -3,7 +3,7 @@ import type { Lane } from "../../harness/lane.ts";
 import { until } from "../../helpers/until.ts";
 import { POINTS } from "../kills/points.ts";
 import { reportRecovery } from "../recoveryReport.ts";
-import { areAskedAgain, type Held, heldBy, isFreed, openStage, type Stage } from "./stage.ts";
+import { type Held, heldBy, isTakenOver, openStage, type Stage } from "./stage.ts";
 
 // From `kill -9` of a worker to the moment when all that it had under way runs elsewhere.
 
@@ -41,7 +41,7 @@ async function killAt(lane: Lane, point: string): Promise<Kill> {
     const worker = lane.worker();
     const held = worker === null ? null : await heldBy(stage.db, worker.pid);
     if (worker === null || held === null) return null;
-    if (place === "carrier" && held.numbers.length === 0) return null;
+    if (place === "carrier" && held.lookups.length === 0) return null;
     worker.kill("SIGKILL");
     return { held, at: performance.now() };
   };
@@ -76,9 +76,7 @@ test("what a killed worker had under way, wherever it was struck, runs elsewhere
         const { held, at } = await killAt(stage.lanes[i] as Lane, point);
         await until(
           `what it had at "${point}" runs elsewhere`,
-          async () =>
-            areAskedAgain(stage.sandbox, held.numbers, at) &&
-            (await isFreed(stage.db, held.workerId)),
+          () => isTakenOver(stage, held, at),
           240_000,
         );
         seconds.get(point)?.push((performance.now() - at) / 1_000);
