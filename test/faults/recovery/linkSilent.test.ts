@@ -33,15 +33,22 @@ test("what a worker behind a silent link had under way runs elsewhere within 30 
         const child = lane.worker()?.child;
         if (child?.pid === undefined) throw new Error("it does not live");
         const { pid } = child;
-        const held = await until("it has something under way", async () => {
-          const found = await heldBy(stage.db, pid);
-          return found !== null && found.lookups.length > 0 && found;
-        });
+        const held = await until(
+          "it has something under way",
+          async () => {
+            const found = await heldBy(stage.db, pid);
+            return found !== null && found.lookups.length > 0 && found;
+          },
+          240_000,
+        );
+        const silent = lane.line.connections;
         const toxic = lane.line.add({ type: "blackhole" });
         const at = performance.now();
         const exit = once(child, "exit").then(([code]) => {
           ended.push((performance.now() - at) / 1_000);
           toxic.remove();
+          // Keep-alives would end them on a real link; here they would fill the server round after round.
+          for (const connection of silent) connection.cut();
           return code;
         });
         await until("it runs elsewhere", () => isTakenOver(stage, held, at), 240_000);
