@@ -643,14 +643,7 @@ begin
   where j.key = 'parcel:' || v_parcel_id and j.attempts >= j.max_attempts and j.locked_at is null;
 
   update bookpost_private.checks c
-  set next_check_at = least(
-        c.next_check_at,
-        greatest(
-          clock_timestamp(),
-          c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code),
-          bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
-        )
-      ),
+  set next_check_at = least(c.next_check_at, bookpost_private.soonest_look(c)),
       head_start = (select h.head_start from bookpost_private.head_starts h where h.reason = 'asked_for'),
       pause_reason = null,
       -- A person has looked: it starts afresh.
@@ -772,14 +765,7 @@ begin
     if found then
       update bookpost_private.checks c set
         digest = null,
-        next_check_at = case when c.next_check_at is not null then least(
-          c.next_check_at,
-          greatest(
-            clock_timestamp(),
-            c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code),
-            bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
-          )
-        ) end
+        next_check_at = case when c.next_check_at is not null then least(c.next_check_at, bookpost_private.soonest_look(c)) end
       where c.parcel_id = v_parcel_id;
       if exists (select from bookpost.tracking_events e where e.parcel_id = v_parcel_id) then
         perform bookpost_private.refold_parcel(v_parcel_id);
@@ -2666,18 +2652,19 @@ begin
 
   -- Whether its request went out is not known: it counts for the parcel's day.
   update bookpost_private.checks c
-  set next_check_at = case when n.crash_count <= bookpost_private.crashes_tolerated() or not is_crash
+  set next_check_at = case when not n.is_set_aside
       then greatest(v_now, bookpost_private.parcel_may_be_asked_at(l.api_code, n.day, n.day_calls))
     end,
-    pause_reason = case when n.crash_count > bookpost_private.crashes_tolerated() and is_crash then 'quarantined' end,
+    pause_reason = case when n.is_set_aside then 'quarantined' end,
     last_outcome = 'interrupted', day = n.day, day_calls = n.day_calls, crash_count = n.crash_count,
     last_error = case when is_crash then format('A worker died while it looked, %s in a row.', n.crash_count) else interrupt_lookups.why end
   from unnest(v_leases) l
   join bookpost_private.checks k on k.parcel_id = l.parcel_id
   join bookpost.carrier_apis a on a.code = l.api_code
-  cross join lateral bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d
+  cross join lateral bookpost_private.day_of(v_now, a.day_time_zone) d
   cross join lateral (
-    select d.day, case when k.day = d.day then k.day_calls else 0 end + 1 as day_calls, k.crash_count + is_crash::integer as crash_count
+    select d.day, case when k.day = d.day then k.day_calls else 0 end + 1 as day_calls, k.crash_count + is_crash::integer as crash_count,
+      is_crash and k.crash_count >= bookpost_private.crashes_tolerated() as is_set_aside
   ) n
   where c.parcel_id = l.parcel_id and c.next_check_at is not null;
 
@@ -3754,6 +3741,19 @@ CREATE OR REPLACE FUNCTION bookpost_private.retry_after(milliseconds double prec
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN make_interval(secs => (GREATEST((1000)::double precision, LEAST(milliseconds, (86400000)::double precision)) / (1000.0)::double precision));
 grant execute on function bookpost_private.retry_after(double precision) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.soonest_look(parcel_check bookpost_private.checks)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT GREATEST(clock_timestamp(), ((soonest_look.parcel_check).last_looked_at + a.min_check_interval), bookpost_private.parcel_may_be_asked_at(a.code, (soonest_look.parcel_check).day, (soonest_look.parcel_check).day_calls)) AS "greatest"
+    FROM bookpost.carrier_apis a
+   WHERE (a.code = (soonest_look.parcel_check).api_code);
+END;
+comment on function bookpost_private.soonest_look(bookpost_private.checks) is 'When a parcel may be looked up at the soonest: not before its API''s least distance from the last look, nor with its calls of the day spent. Null where it has no API.';
+grant execute on function bookpost_private.soonest_look(bookpost_private.checks) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.spend_call(allowance bookpost_private.call_allowance, call_at timestamp with time zone)
  RETURNS bookpost_private.call_allowance

@@ -1,5 +1,5 @@
 --! Previous: sha1:0a9f5a1997d23f562a5b5cc9d3400ad236261a07
---! Hash: sha1:51a6116a514e7ff8d52a7daaacb134f861aa2bf6
+--! Hash: sha1:287fa1eb9e5d009a41eb21d3720b04180c117cdb
 --! Message: interruptions
 
 -- Lookups that do not end, and parcels that are set aside.
@@ -45,18 +45,19 @@ begin
 
   -- Whether its request went out is not known: it counts for the parcel's day.
   update bookpost_private.checks c
-  set next_check_at = case when n.crash_count <= bookpost_private.crashes_tolerated() or not is_crash
+  set next_check_at = case when not n.is_set_aside
       then greatest(v_now, bookpost_private.parcel_may_be_asked_at(l.api_code, n.day, n.day_calls))
     end,
-    pause_reason = case when n.crash_count > bookpost_private.crashes_tolerated() and is_crash then 'quarantined' end,
+    pause_reason = case when n.is_set_aside then 'quarantined' end,
     last_outcome = 'interrupted', day = n.day, day_calls = n.day_calls, crash_count = n.crash_count,
     last_error = case when is_crash then format('A worker died while it looked, %s in a row.', n.crash_count) else interrupt_lookups.why end
   from unnest(v_leases) l
   join bookpost_private.checks k on k.parcel_id = l.parcel_id
   join bookpost.carrier_apis a on a.code = l.api_code
-  cross join lateral bookpost_private.day_of(clock_timestamp(), a.day_time_zone) d
+  cross join lateral bookpost_private.day_of(v_now, a.day_time_zone) d
   cross join lateral (
-    select d.day, case when k.day = d.day then k.day_calls else 0 end + 1 as day_calls, k.crash_count + is_crash::integer as crash_count
+    select d.day, case when k.day = d.day then k.day_calls else 0 end + 1 as day_calls, k.crash_count + is_crash::integer as crash_count,
+      is_crash and k.crash_count >= bookpost_private.crashes_tolerated() as is_set_aside
   ) n
   where c.parcel_id = l.parcel_id and c.next_check_at is not null;
 

@@ -1,10 +1,10 @@
---! Previous: sha1:51a6116a514e7ff8d52a7daaacb134f861aa2bf6
---! Hash: sha1:8d13ab609cc40502ea9ae14d58400b2d9829d16a
+--! Previous: sha1:287fa1eb9e5d009a41eb21d3720b04180c117cdb
+--! Hash: sha1:21b3a539ac4072c289d7a1094847cd3aea6abda2
 --! Message: liveness
 
 -- Who is alive, and freeing what the dead hold. migrations/README.md tells it as a state machine.
 
--- A worker that has not beaten for this long is taken for dead: five beats missed (src/ops/heartbeat.ts). Chosen so that
+-- A worker that has not beaten for this long is taken for dead: six beats missed (src/ops/heartbeat.ts). Chosen so that
 -- its parcels are elsewhere within 10 seconds, and no pause of an ordinary garbage collection looks like death.
 create function bookpost_private.dead_after() returns interval
 language sql immutable parallel safe

@@ -1,5 +1,5 @@
---! Previous: sha1:8d13ab609cc40502ea9ae14d58400b2d9829d16a
---! Hash: sha1:9896541d7404ca7de43fdfe1fe5fc918d4817379
+--! Previous: sha1:21b3a539ac4072c289d7a1094847cd3aea6abda2
+--! Hash: sha1:6e5a19783fd8052cd950ea4c92406128bca515be
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

@@ -1,5 +1,5 @@
---! Previous: sha1:9896541d7404ca7de43fdfe1fe5fc918d4817379
---! Hash: sha1:05a3b7779ee2b9e05a37f6aac55f4da3c7ef5653
+--! Previous: sha1:6e5a19783fd8052cd950ea4c92406128bca515be
+--! Hash: sha1:c3014d2336408ce53e84e5f9a1b75a9ca6208647
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:05a3b7779ee2b9e05a37f6aac55f4da3c7ef5653
---! Hash: sha1:bec4df0acff581719bce0bb3cc28e1cb6b2cda84
+--! Previous: sha1:c3014d2336408ce53e84e5f9a1b75a9ca6208647
+--! Hash: sha1:03f87f55748e4a13062ede481b04053e01f86d01
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:bec4df0acff581719bce0bb3cc28e1cb6b2cda84
---! Hash: sha1:944276f1335b00cf942d6cbfefea49fe286c410f
+--! Previous: sha1:03f87f55748e4a13062ede481b04053e01f86d01
+--! Hash: sha1:0fb934f4b3598c75288a10c659d6835ec28297cd
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

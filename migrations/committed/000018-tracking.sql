@@ -1,5 +1,5 @@
---! Previous: sha1:944276f1335b00cf942d6cbfefea49fe286c410f
---! Hash: sha1:098b2590fc2af03353f51b3ed09bfaf3f3afd892
+--! Previous: sha1:0fb934f4b3598c75288a10c659d6835ec28297cd
+--! Hash: sha1:e2ce00a93ec2f3ee65619f94e956391bc97be645
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -23,6 +23,22 @@ $$;
 
 comment on function bookpost_private.default_owner() is
   'Whose book it is when nobody is named: the one person of a bookpost without an app (app_user_id local).';
+
+-- How soon a parcel may be looked up when a person asks for it.
+create function bookpost_private.soonest_look(parcel_check bookpost_private.checks) returns timestamptz
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select greatest(
+    clock_timestamp(),
+    parcel_check.last_looked_at + a.min_check_interval,
+    bookpost_private.parcel_may_be_asked_at(a.code, parcel_check.day, parcel_check.day_calls)
+  )
+  from bookpost.carrier_apis a where a.code = parcel_check.api_code;
+end;
+
+comment on function bookpost_private.soonest_look(bookpost_private.checks) is
+  'When a parcel may be looked up at the soonest: not before its API''s least distance from the last look, nor with its calls of the day spent. Null where it has no API.';
 
 create function bookpost.track_book(
   title text,
@@ -113,14 +129,7 @@ begin
     if found then
       update bookpost_private.checks c set
         digest = null,
-        next_check_at = case when c.next_check_at is not null then least(
-          c.next_check_at,
-          greatest(
-            clock_timestamp(),
-            c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code),
-            bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
-          )
-        ) end
+        next_check_at = case when c.next_check_at is not null then least(c.next_check_at, bookpost_private.soonest_look(c)) end
       where c.parcel_id = v_parcel_id;
       if exists (select from bookpost.tracking_events e where e.parcel_id = v_parcel_id) then
         perform bookpost_private.refold_parcel(v_parcel_id);
@@ -226,14 +235,7 @@ begin
   where j.key = 'parcel:' || v_parcel_id and j.attempts >= j.max_attempts and j.locked_at is null;
 
   update bookpost_private.checks c
-  set next_check_at = least(
-        c.next_check_at,
-        greatest(
-          clock_timestamp(),
-          c.last_looked_at + (select a.min_check_interval from bookpost.carrier_apis a where a.code = c.api_code),
-          bookpost_private.parcel_may_be_asked_at(c.api_code, c.day, c.day_calls)
-        )
-      ),
+  set next_check_at = least(c.next_check_at, bookpost_private.soonest_look(c)),
       head_start = (select h.head_start from bookpost_private.head_starts h where h.reason = 'asked_for'),
       pause_reason = null,
       -- A person has looked: it starts afresh.

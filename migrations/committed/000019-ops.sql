@@ -1,5 +1,5 @@
---! Previous: sha1:098b2590fc2af03353f51b3ed09bfaf3f3afd892
---! Hash: sha1:4f0bf1f66138ffac8bb94eaf69a79b96234a36cb
+--! Previous: sha1:e2ce00a93ec2f3ee65619f94e956391bc97be645
+--! Hash: sha1:21996fa0b27f6240b04449d3296e937feedc0e08
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -13,7 +13,10 @@ export type PoolPurpose =
   | "migrate";
 
 interface Discipline {
-  /** Connections at most. Chosen so that all of them together stay well under Postgres' default of 100. */
+  /**
+   * Connections at most, opened only as needed. A worker's four pools come to 14, whatever its concurrency: six workers, an
+   * API and a person at psql fit into Postgres's default of 100.
+   */
   readonly max: number;
   /** A statement that takes longer is broken off by the server. */
   readonly statementSeconds: number;
@@ -116,9 +119,8 @@ function persistWhatIsDoneOnce(pool: pg.Pool): void {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
     client.query = ((...args: unknown[]) => {
       const result = query(...args);
-      const { name, text = "" } = (args[0] ?? {}) as { name?: string; text?: string };
-      const isDoneOnce = DONE_ONCE.test(name ?? text) || DONE_ONCE.test(String(args[0]));
-      if (!(result instanceof Promise && isDoneOnce)) return result;
+      const { name, text } = args[0] as { name?: string; text?: string };
+      if (!(result instanceof Promise && DONE_ONCE.test(name ?? text ?? ""))) return result;
       return result.catch((error) => {
         if (!isPassingTrouble(error)) throw error;
         return persist(() => pool.query(args[0] as pg.QueryConfig));

@@ -55,9 +55,13 @@ export function createTracker(options: {
   const inHand = new Set<string>();
 
   const acquire = coalesce(async (parcelIds: readonly string[]) => {
-    const startedAt = performance.now();
-    // Asked again after a lost answer, what the first asking was granted is busy; the heartbeat gives it back.
-    const verdicts = await persist(() => acquireLookups(pool, parcelIds, workerId));
+    let startedAt = 0;
+    const verdicts = await persist(() => {
+      // Of the asking that is answered: permits do not grow old while the database is away.
+      startedAt = performance.now();
+      // What an earlier asking was granted, its answer lost, is busy to this one; the heartbeat gives it back.
+      return acquireLookups(pool, parcelIds, workerId);
+    });
     const answeredAt = performance.now();
     for (const verdict of verdicts) if (verdict.verdict === "permit") inHand.add(verdict.lookupId);
     const requests = shareRequests(verdicts, clients);

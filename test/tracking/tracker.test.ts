@@ -1,3 +1,4 @@
+import type pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { startSandbox } from "../../src/sandbox/server.ts";
 import { beat } from "../../src/sql/beat.ts";
@@ -14,7 +15,12 @@ const db = testDatabase();
 const never = new AbortController().signal;
 
 /** An API of the sandbox with these limits only, and so many parcels that it knows. UPS needs a token, DHL none. */
-async function apiOf(api: "ups" | "dhl", limits: Readonly<Record<string, number>>, count: number) {
+async function apiOf(
+  api: "ups" | "dhl",
+  limits: Readonly<Record<string, number>>,
+  count: number,
+  pool: pg.Pool = db.pool,
+) {
   const sandbox = await startSandbox();
   onTestFinished(() => sandbox.close());
   const client = clientOf(sandbox, api);
@@ -46,7 +52,7 @@ async function apiOf(api: "ups" | "dhl", limits: Readonly<Record<string, number>
   return {
     sandbox,
     parcelIds: parcelIds as [string, string, string],
-    tracker: createTracker({ pool: db.pool, workerId, clients: new Map([[api, client]]) }),
+    tracker: createTracker({ pool, workerId, clients: new Map([[api, client]]) }),
     kinds: () => sandbox.log.map(({ kind }) => kind),
     gaps: () =>
       sandbox.log.slice(1).map(({ monotonic }, i) => monotonic - (sandbox.log[i]?.monotonic ?? 0)),
@@ -84,6 +90,25 @@ test("where the lookup after a token can't be paid for soon, the token is kept f
     outcome: "updated",
   });
   expect(kinds()).toEqual(["token", "lookup"]);
+});
+
+test("a permit is as fresh as the answer that gave it, however long the database was away before", async () => {
+  let failures = 4;
+  let paid = 0;
+  const query = (sql: string, values: unknown[]) => {
+    if (sql.includes("pay_call")) paid += 1;
+    return sql.includes("acquire_lookups") && failures-- > 0
+      ? Promise.reject(Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" }))
+      : db.pool.query(sql, values);
+  };
+  // A permit for one call a second has to be used within 80 ms; four pauses take 375 at least.
+  const { tracker, parcelIds, kinds } = await apiOf("dhl", { "1 second": 1 }, 1, {
+    query,
+  } as unknown as pg.Pool);
+  expect(await tracker.lookUp(parcelIds[0], never)).toMatchObject({ kind: "recorded" });
+  expect(kinds()).toEqual(["lookup"]);
+  // One that has grown old is paid for once more.
+  expect({ failures, paid }).toEqual({ failures: -1, paid: 0 });
 });
 
 test("a permit that waits for its moment is not used when the circuit has opened meanwhile", async () => {
