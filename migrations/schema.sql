@@ -2085,7 +2085,7 @@ CREATE OR REPLACE FUNCTION bookpost_private.dead_after()
  RETURNS interval
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-RETURN '00:00:06'::interval;
+RETURN '00:00:05'::interval;
 grant execute on function bookpost_private.dead_after() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.default_owner()

@@ -1,5 +1,5 @@
---! Previous: sha1:21b3a539ac4072c289d7a1094847cd3aea6abda2
---! Hash: sha1:6e5a19783fd8052cd950ea4c92406128bca515be
+--! Previous: sha1:b1c483f88a4f5690eb018777749c49c6422db174
+--! Hash: sha1:2c0532ec5b0c827036b1cd0e5287f939f1ec923c
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

@@ -1,5 +1,5 @@
---! Previous: sha1:6e5a19783fd8052cd950ea4c92406128bca515be
---! Hash: sha1:c3014d2336408ce53e84e5f9a1b75a9ca6208647
+--! Previous: sha1:2c0532ec5b0c827036b1cd0e5287f939f1ec923c
+--! Hash: sha1:d3ecd8fb77b66c0c0b7bd884da5e39e65f635f70
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

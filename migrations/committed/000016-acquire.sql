@@ -1,5 +1,5 @@
---! Previous: sha1:c3014d2336408ce53e84e5f9a1b75a9ca6208647
---! Hash: sha1:03f87f55748e4a13062ede481b04053e01f86d01
+--! Previous: sha1:d3ecd8fb77b66c0c0b7bd884da5e39e65f635f70
+--! Hash: sha1:8fb1efcfa92ced329edfadf48720da93e71d056d
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

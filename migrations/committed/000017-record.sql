@@ -1,5 +1,5 @@
---! Previous: sha1:03f87f55748e4a13062ede481b04053e01f86d01
---! Hash: sha1:0fb934f4b3598c75288a10c659d6835ec28297cd
+--! Previous: sha1:8fb1efcfa92ced329edfadf48720da93e71d056d
+--! Hash: sha1:0f0bc96c8836cb3595b5e14802293c291672ef89
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

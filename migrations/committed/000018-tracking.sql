@@ -1,5 +1,5 @@
---! Previous: sha1:0fb934f4b3598c75288a10c659d6835ec28297cd
---! Hash: sha1:e2ce00a93ec2f3ee65619f94e956391bc97be645
+--! Previous: sha1:0f0bc96c8836cb3595b5e14802293c291672ef89
+--! Hash: sha1:8b6c7b1bab454318067e9f273ad487638641960c
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:e2ce00a93ec2f3ee65619f94e956391bc97be645
---! Hash: sha1:21996fa0b27f6240b04449d3296e937feedc0e08
+--! Previous: sha1:8b6c7b1bab454318067e9f273ad487638641960c
+--! Hash: sha1:aca79e7db4dfcaebf929268847036819b285405d
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

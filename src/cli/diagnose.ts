@@ -26,7 +26,7 @@ const POSTGRES_VERSIONS = { oldest: 15, newest: 18 } as const;
 /** Chosen: dispatch comes every minute and spreads its jobs over one; five times that is a jam. */
 const OVERDUE_MS = 10 * 60_000;
 /** As `sweep` counts (`dead_after`). */
-const SILENT_MS = 6_000;
+const SILENT_MS = 5_000;
 /** Chosen: waiting times are told as durations, so seconds do no harm; signed tokens begin to fail beyond a minute. */
 const CLOCK_DIFFERENCE_MS = 5_000;
 

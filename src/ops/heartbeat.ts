@@ -15,7 +15,7 @@ export interface Heartbeat {
   stop(): Promise<void>;
 }
 
-/** A worker that misses six beats is taken for dead (`bookpost_private.dead_after`). */
+/** A worker that misses five beats is taken for dead (`bookpost_private.dead_after`). */
 const BEAT_MS = 1_000;
 
 /** Chosen: looking for strays reads the whole queue. */

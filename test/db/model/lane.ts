@@ -68,7 +68,7 @@ const HELPERS = (api: string) => `
     perform model.empty_queue();
   end $$;
 
-  -- Alive, and for long enough to judge others; no history takes the six seconds after which they would not be. The
+  -- Alive, and for long enough to judge others; no history takes the five seconds after which they would not be. The
   -- fingerprint is a number.
   create function model.revive(fingerprints integer[]) returns void language sql as $$
     insert into bookpost_private.workers as w (id, host_name, process_id, beating_since, api_fingerprints)

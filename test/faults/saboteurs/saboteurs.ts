@@ -56,7 +56,7 @@ export const saboteurs: readonly Saboteur[] = [
   {
     name: "nobody takes a silent worker for dead",
     breaks: "P2",
-    edits: [edit(LIVENESS, "return interval '6 seconds';", "return interval '1 hour';")],
+    edits: [edit(LIVENESS, "return interval '5 seconds';", "return interval '1 hour';")],
     caughtBy: proof(
       "e2e/workers",
       "that is killed: another asks about what it had under way, and the answer is written down once",

@@ -84,7 +84,7 @@ testRule(
   db,
   "who beats without a gap keeps the time since when it has beaten",
   async (client) => {
-    await makeWorker(client, "w1", { silentFor: "5 seconds", beatingFor: "1 hour" });
+    await makeWorker(client, "w1", { silentFor: "4 seconds", beatingFor: "1 hour" });
     await beat(client, WORKER);
     expect((await beatingFor(client)).seconds).toBeGreaterThan(3_599);
   },

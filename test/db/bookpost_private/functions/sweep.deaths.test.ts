@@ -91,25 +91,25 @@ testRule(
 
 testRule(
   db,
-  "six seconds without a beat are death, five are not",
+  "five seconds without a beat are death, four are not",
   async (client) => {
     await makeWorker(client, "witness");
-    await makeWorker(client, "six", { silentFor: "6 seconds" });
+    await makeWorker(client, "five", { silentFor: "5 seconds" });
     await client.query(
       `insert into bookpost_private.workers (id, host_name, process_id, beat_at)
-       values ('five', 'test', 0, clock_timestamp() - interval '5 seconds');
+       values ('four', 'test', 0, clock_timestamp() - interval '4 seconds');
        select bookpost_private.sweep()`,
     );
-    expect(await workerIds(client)).toEqual(["five", "witness"]);
-    expect(await deathsOf(client, "six")).toHaveLength(1);
-    expect(await deathsOf(client, "five")).toHaveLength(0);
+    expect(await workerIds(client)).toEqual(["four", "witness"]);
+    expect(await deathsOf(client, "five")).toHaveLength(1);
+    expect(await deathsOf(client, "four")).toHaveLength(0);
   },
   {
-    "five are": { function: "bookpost_private.dead_after", from: "'00:00:06'", to: "'00:00:05'" },
-    "six are not": {
+    "four are": { function: "bookpost_private.dead_after", from: "'00:00:05'", to: "'00:00:04'" },
+    "five are not": {
       function: "bookpost_private.dead_after",
-      from: "'00:00:06'",
-      to: "'00:00:07'",
+      from: "'00:00:05'",
+      to: "'00:00:06'",
     },
   },
 );
@@ -243,7 +243,7 @@ testRule(
 
 testRule(
   db,
-  "a beat in the future, since the clock was set back, counts from now: death comes six seconds later, not an hour",
+  "a beat in the future, since the clock was set back, counts from now: death comes five seconds later, not an hour",
   async (client) => {
     await makeWorker(client, "witness");
     await makeWorker(client, "ahead", { silentFor: "-1 hour" });

@@ -97,9 +97,9 @@ test("a lookup that began just before its worker died is freed together with its
   expect(await sweep(client)).toBe(1);
 });
 
-test("five seconds without a beat are not death", async () => {
+test("four seconds without a beat are not death", async () => {
   const { client, api } = await oneUnderWay();
-  await ageBeat(client, api.workerId, "5 seconds");
+  await ageBeat(client, api.workerId, "4 seconds");
   const before = await tableDigests(client);
   expect(await sweep(client)).toBe(0);
   expect(await tableDigests(client)).toEqual(before);
