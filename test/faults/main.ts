@@ -49,7 +49,7 @@ function hasWord({ area, name }: Row, word: string): boolean {
 
 /** What runs together. Where seconds are measured nothing else may keep the machine busy; where time is waited for, more may. */
 const TURNS: readonly { isMine(file: string): boolean; workers: number }[] = [
-  { isMine: (file) => file.startsWith("test/faults/recovery/"), workers: 2 },
+  { isMine: (file) => file.startsWith("test/faults/recovery/"), workers: 1 },
   { isMine: (file) => !/^test\/faults\/(recovery|saboteurs)\//.test(file), workers: 3 },
   // Two lanes of its own.
   { isMine: (file) => file.startsWith("test/faults/saboteurs/"), workers: 1 },
