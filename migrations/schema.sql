@@ -205,21 +205,52 @@ grant select on bookpost.circuit_states to bookpost_operator;
 grant select on bookpost.circuit_states to bookpost_visitor;
 grant delete, insert, select, update on bookpost.circuit_states to bookpost_worker;
 
+create table bookpost.notification_kinds (
+  kind text not null,
+  description text not null,
+  constraint notification_kinds_pkey PRIMARY KEY (kind)
+);
+alter table bookpost.notification_kinds enable row level security;
+alter table bookpost.notification_kinds force row level security;
+create policy everyone_reads on bookpost.notification_kinds for select to public using (true);
+create policy worker_does_all on bookpost.notification_kinds for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.notification_kinds is 'What a notification tells of.';
+comment on column bookpost.notification_kinds.description is 'In a sentence.';
+grant select on bookpost.notification_kinds to bookpost_member;
+grant select on bookpost.notification_kinds to bookpost_operator;
+grant select on bookpost.notification_kinds to bookpost_visitor;
+grant delete, insert, select, update on bookpost.notification_kinds to bookpost_worker;
+
 create table bookpost.notifications (
   id uuid default gen_random_uuid() not null,
   user_id uuid not null,
   book_id uuid not null,
   parcel_id uuid not null,
+  kind text default 'stage'::text not null,
   status text not null,
   status_version integer not null,
+  notice_version integer,
+  is_action_required boolean default false not null,
+  detail text,
+  location text,
+  occurred_at timestamp with time zone,
+  local_time timestamp without time zone,
+  time_zone text,
+  is_date_only boolean default false not null,
+  estimated_from timestamp without time zone,
+  estimated_until timestamp without time zone,
+  estimated_time_zone text,
+  is_estimate_a_date boolean default false not null,
   created_at timestamp with time zone default now() not null,
   read_at timestamp with time zone,
   constraint notifications_pkey PRIMARY KEY (id),
-  constraint notifications_one_per_status_version UNIQUE (user_id, book_id, parcel_id, status_version),
+  constraint notifications_one_per_status_version UNIQUE NULLS NOT DISTINCT (user_id, book_id, parcel_id, status_version, notice_version),
   constraint notifications_book_id_fkey FOREIGN KEY (book_id) REFERENCES bookpost.books(id) ON DELETE CASCADE,
+  constraint notifications_kind_fkey FOREIGN KEY (kind) REFERENCES bookpost.notification_kinds(kind) ON UPDATE CASCADE ON DELETE RESTRICT,
   constraint notifications_parcel_id_fkey FOREIGN KEY (parcel_id) REFERENCES bookpost.parcels(id) ON DELETE CASCADE,
   constraint notifications_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE RESTRICT,
-  constraint notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE
+  constraint notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE,
+  constraint notifications_only_notices_have_a_notice_version CHECK (((kind = 'stage'::text) = (notice_version IS NULL)))
 );
 CREATE INDEX notifications_book_id_idx ON bookpost.notifications USING btree (book_id);
 CREATE INDEX notifications_created_at_idx ON bookpost.notifications USING btree (created_at DESC, id DESC);
@@ -231,11 +262,24 @@ alter table bookpost.notifications force row level security;
 create policy member_sees_her_own on bookpost.notifications for select to bookpost_member using ((user_id = ( SELECT bookpost.current_user_id() AS current_user_id)));
 create policy operator_sees_all on bookpost.notifications for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.notifications for all to bookpost_worker using (true) with check (true);
-comment on table bookpost.notifications is 'What a person is told in the app: a book reached a new stage. Written in the same commit as the stage itself.';
+comment on table bookpost.notifications is 'What a person is told in the app of a book of hers. Written in the same commit as what it tells of.';
 comment on column bookpost.notifications.user_id is 'Who is told.';
-comment on column bookpost.notifications.status is 'The stage that the book has reached.';
-comment on column bookpost.notifications.status_version is 'Which change of the parcel''s status it tells of.';
-comment on column bookpost.notifications.created_at is 'When the stage was learnt.';
+comment on column bookpost.notifications.kind is 'What it tells of: a stage, a call for action, an estimate that moved.';
+comment on column bookpost.notifications.status is 'The stage of the book at that moment.';
+comment on column bookpost.notifications.status_version is 'Which change of the parcel''s status it tells of, or has seen last.';
+comment on column bookpost.notifications.notice_version is 'Which of the parcel''s notices it tells of; null for a stage.';
+comment on column bookpost.notifications.is_action_required is 'The carrier waits for the recipient.';
+comment on column bookpost.notifications.detail is 'The carrier''s own words.';
+comment on column bookpost.notifications.location is 'Where, in the carrier''s words.';
+comment on column bookpost.notifications.occurred_at is 'When the carrier saw it, where it gave an offset or zone; null: see local_time.';
+comment on column bookpost.notifications.local_time is 'What the wall clock showed there.';
+comment on column bookpost.notifications.time_zone is 'The zone or offset the carrier gave; null: it gave none.';
+comment on column bookpost.notifications.is_date_only is 'The carrier gave a day and no time of day.';
+comment on column bookpost.notifications.estimated_from is 'Earliest expected delivery, as a wall clock at the destination shows it.';
+comment on column bookpost.notifications.estimated_until is 'Latest expected delivery, as a wall clock at the destination shows it.';
+comment on column bookpost.notifications.estimated_time_zone is 'The zone of the estimate; null: the carrier gave none.';
+comment on column bookpost.notifications.is_estimate_a_date is 'The carrier gave days, not times of day.';
+comment on column bookpost.notifications.created_at is 'When it was learnt.';
 comment on column bookpost.notifications.read_at is 'When it was read; null: not yet.';
 grant select on bookpost.notifications to bookpost_member;
 grant select on bookpost.notifications to bookpost_operator;
@@ -300,6 +344,7 @@ create table bookpost.parcels (
   status text default 'pending'::text not null,
   status_version integer default 0 not null,
   status_changed_at timestamp with time zone default now() not null,
+  notice_version integer default 0 not null,
   raw_status text,
   raw_text text,
   reason_code text,
@@ -311,6 +356,7 @@ create table bookpost.parcels (
   first_estimated_from timestamp without time zone,
   first_estimated_until timestamp without time zone,
   is_estimate_a_date boolean default false not null,
+  told_estimated_until timestamp without time zone,
   delivered_at timestamp with time zone,
   delivered_local_time timestamp without time zone,
   delivered_time_zone text,
@@ -347,6 +393,7 @@ comment on column bookpost.parcels.sent_on is 'The day it was posted, where a pe
 comment on column bookpost.parcels.status is 'Its stage, in the same words for every carrier.';
 comment on column bookpost.parcels.status_version is 'Counts the changes of status; a notification names the version it tells of.';
 comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of the present status. When it happened, the events tell.';
+comment on column bookpost.parcels.notice_version is 'Counts what is worth telling beside the stages: that the carrier waits for the recipient, that the estimate has moved.';
 comment on column bookpost.parcels.raw_status is 'The carrier''s own code for its present state, as sent.';
 comment on column bookpost.parcels.raw_text is 'The carrier''s own words for its present state.';
 comment on column bookpost.parcels.reason_code is 'The carrier''s code for what is wrong; null: nothing, or none was given.';
@@ -358,6 +405,7 @@ comment on column bookpost.parcels.estimated_time_zone is 'The zone of the estim
 comment on column bookpost.parcels.first_estimated_from is 'Earliest delivery by the first estimate that the carrier gave: how far it has moved since, tells how late it is.';
 comment on column bookpost.parcels.first_estimated_until is 'Latest delivery by the first estimate that the carrier gave.';
 comment on column bookpost.parcels.is_estimate_a_date is 'The carrier gave days, not times of day.';
+comment on column bookpost.parcels.told_estimated_until is 'The estimate that owners were told of last: from it is measured whether a later one has moved by a day.';
 comment on column bookpost.parcels.delivered_at is 'The carrier''s own time of delivery; null where it gave no offset or zone: see delivered_local_time.';
 comment on column bookpost.parcels.delivered_local_time is 'What the wall clock showed at delivery.';
 comment on column bookpost.parcels.delivered_time_zone is 'The zone or offset of the delivery; null: the carrier gave none.';
@@ -432,32 +480,107 @@ create table bookpost.users (
   name text,
   email text,
   phone_number text,
+  phone_verified_at timestamp with time zone,
+  language text default 'en'::text not null,
   time_zone text default 'UTC'::text not null,
+  quiet_from time without time zone,
+  quiet_until time without time zone,
   is_email_wanted boolean default true not null,
   is_sms_wanted boolean default false not null,
+  email_opted_out_at timestamp with time zone,
+  sms_opted_out_at timestamp with time zone,
+  email_refused_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   constraint users_pkey PRIMARY KEY (id),
   constraint users_app_user_id_is_unique UNIQUE (app_user_id),
   constraint users_email_has_one_at CHECK (((length(email) <= 254) AND (email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text))),
+  constraint users_language_is_a_tag CHECK (((language COLLATE "C") ~ '^[a-z]{2,3}(-[A-Z]{2})?$'::text)),
+  constraint users_name_is_short CHECK ((length(name) <= 200)),
   constraint users_phone_number_is_e164 CHECK (((phone_number COLLATE "C") ~ '^\+[1-9][0-9]{1,14}$'::text)),
-  constraint users_time_zone_is_known CHECK ((('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL))
+  constraint users_quiet_hours_have_both_ends CHECK ((((quiet_from IS NULL) = (quiet_until IS NULL)) AND (quiet_from <> quiet_until))),
+  constraint users_time_zone_is_known CHECK ((('2000-01-01 00:00:00+00'::timestamp with time zone AT TIME ZONE time_zone) IS NOT NULL)),
+  constraint users_verified_number_is_there CHECK (((phone_verified_at IS NULL) OR (phone_number IS NOT NULL)))
 );
 alter table bookpost.users enable row level security;
 alter table bookpost.users force row level security;
 create policy member_sees_herself on bookpost.users for select to bookpost_member using ((id = ( SELECT bookpost.current_user_id() AS current_user_id)));
 create policy operator_sees_all on bookpost.users for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.users for all to bookpost_worker using (true) with check (true);
+CREATE TRIGGER _100_forget_address BEFORE UPDATE OF phone_number, email ON bookpost.users FOR EACH ROW EXECUTE FUNCTION bookpost_private.tg_users__forget_address();
 comment on table bookpost.users is 'Someone who is told where books are: a collector, a dealer, or a dealer''s customer.';
 comment on column bookpost.users.app_user_id is 'The app''s own id of this person; unique, free of meaning to bookpost.';
 comment on column bookpost.users.name is 'As the app shows it.';
 comment on column bookpost.users.email is 'Where mail goes; null: none.';
 comment on column bookpost.users.phone_number is 'In international form (E.164), such as +442079460123; anything else is refused.';
+comment on column bookpost.users.phone_verified_at is 'When a code sent to phone_number came back, or the app itself had verified it; null: no text message is sent there. A new number is not verified.';
+comment on column bookpost.users.language is 'In which messages are written, as a language tag such as en or pt-BR; English where it is not to be had.';
 comment on column bookpost.users.time_zone is 'IANA name such as Europe/London: the zone in which times are shown to this person.';
-comment on column bookpost.users.is_email_wanted is 'Wants email.';
-comment on column bookpost.users.is_sms_wanted is 'Wants text messages; none is sent before the number has been verified.';
+comment on column bookpost.users.quiet_from is 'From this hour, in her own time zone, no email or text message is sent until quiet_until; both null: at any hour.';
+comment on column bookpost.users.quiet_until is 'The end of the quiet hours; before quiet_from it is on the next day.';
+comment on column bookpost.users.is_email_wanted is 'Wants email; what the app has set. email_opted_out_at outranks it.';
+comment on column bookpost.users.is_sms_wanted is 'Wants text messages. Off until the number has been verified, which sets it; sms_opted_out_at outranks it.';
+comment on column bookpost.users.email_opted_out_at is 'When she said no to email herself, by a message''s link. The app cannot overrule it; it ends by her own word (opt_in).';
+comment on column bookpost.users.sms_opted_out_at is 'When she said no to text messages herself, by STOP; ends by her own word (opt_in), and with the number.';
+comment on column bookpost.users.email_refused_at is 'When her mail server said that this address does not exist; nothing is sent there until it is changed or she opts in again.';
 grant select on bookpost.users to bookpost_member;
 grant select on bookpost.users to bookpost_operator;
 grant delete, insert, select, update on bookpost.users to bookpost_worker;
+
+create table bookpost.webhook_endpoints (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid,
+  url text not null,
+  description text,
+  created_at timestamp with time zone default now() not null,
+  disabled_at timestamp with time zone,
+  disabled_reason text,
+  constraint webhook_endpoints_pkey PRIMARY KEY (id),
+  constraint webhook_endpoints_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE,
+  constraint webhook_endpoints_description_is_short CHECK ((length(description) <= 200)),
+  constraint webhook_endpoints_disabled_reason_is_known CHECK ((disabled_reason = ANY (ARRAY['gone'::text, 'failing'::text, 'by_hand'::text]))),
+  constraint webhook_endpoints_disabling_has_a_reason CHECK (((disabled_at IS NULL) = (disabled_reason IS NULL))),
+  constraint webhook_endpoints_url_is_http CHECK (((url ~ '^https?://[^[:space:]@/]+(/[^[:space:]]*)?$'::text) AND (length(url) <= 2000)))
+);
+CREATE INDEX webhook_endpoints_user_id_idx ON bookpost.webhook_endpoints USING btree (user_id);
+alter table bookpost.webhook_endpoints enable row level security;
+alter table bookpost.webhook_endpoints force row level security;
+create policy member_sees_her_own on bookpost.webhook_endpoints for select to bookpost_member using ((user_id = ( SELECT bookpost.current_user_id() AS current_user_id)));
+create policy operator_sees_all on bookpost.webhook_endpoints for select to bookpost_operator using (true);
+create policy worker_does_all on bookpost.webhook_endpoints for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.webhook_endpoints is 'Where an app hears of news by HTTP (Standard Webhooks).';
+comment on column bookpost.webhook_endpoints.user_id is 'Whose news; null: everyone''s, for an app that serves them all.';
+comment on column bookpost.webhook_endpoints.url is 'https; http only to a network that WEBHOOK_ALLOWED_NETWORKS names.';
+comment on column bookpost.webhook_endpoints.description is 'What it is, in its owner''s words.';
+comment on column bookpost.webhook_endpoints.disabled_at is 'Since when nothing is sent there; null: it is in use.';
+comment on column bookpost.webhook_endpoints.disabled_reason is 'gone: it answered 410; failing: a message could not be delivered in ten attempts over three days; by_hand: a person''s word.';
+grant select on bookpost.webhook_endpoints to bookpost_member;
+grant select on bookpost.webhook_endpoints to bookpost_operator;
+grant delete, insert, select, update on bookpost.webhook_endpoints to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.add_webhook(url text, person uuid DEFAULT NULL::uuid, description text DEFAULT NULL::text)
+ RETURNS TABLE(endpoint_id uuid, secret text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+begin
+  if coalesce(add_webhook.url, '') !~ '^https?://[^[:space:]@/]+(/[^[:space:]]*)?$' or length(add_webhook.url) > 2000 then
+    raise exception 'A webhook needs an http(s) address without user and password; "%" is none.', left(coalesce(add_webhook.url, ''), 100) using errcode = 'BP400';
+  end if;
+  if add_webhook.person is not null and not exists (select from bookpost.users u where u.id = add_webhook.person) then
+    raise exception 'There is no user %.', add_webhook.person using errcode = 'BP404';
+  end if;
+  secret := bookpost_private.make_secret();
+  insert into bookpost.webhook_endpoints (url, user_id, description)
+  values (add_webhook.url, add_webhook.person, add_webhook.description)
+  returning id into endpoint_id;
+  insert into bookpost_private.webhook_secrets (endpoint_id, secret) values (endpoint_id, secret);
+  return next;
+end;
+$function$;
+comment on function bookpost.add_webhook(text,uuid,text) is 'Registers an endpoint for one person''s news, or everyone''s where none is named. Returns its id and the secret that messages are signed with: shown this once. Raises BP400 for what is no address, BP404 for an unknown person.';
+grant execute on function bookpost.add_webhook(text,uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.current_user_id()
  RETURNS uuid
@@ -469,6 +592,45 @@ grant execute on function bookpost.current_user_id() to bookpost_member;
 grant execute on function bookpost.current_user_id() to bookpost_operator;
 grant execute on function bookpost.current_user_id() to bookpost_visitor;
 grant execute on function bookpost.current_user_id() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.disable_webhook(endpoint uuid)
+ RETURNS bookpost.webhook_endpoints
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_endpoint bookpost.webhook_endpoints;
+begin
+  perform bookpost_private.disable_endpoint(disable_webhook.endpoint, 'by_hand');
+  select e.* into v_endpoint from bookpost.webhook_endpoints e where e.id = disable_webhook.endpoint;
+  if not found then
+    raise exception 'There is no webhook %.', disable_webhook.endpoint using errcode = 'BP404';
+  end if;
+  return v_endpoint;
+end;
+$function$;
+comment on function bookpost.disable_webhook(uuid) is 'Sends nothing more to an endpoint until enable_webhook. Raises BP404.';
+grant execute on function bookpost.disable_webhook(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.enable_webhook(endpoint uuid)
+ RETURNS bookpost.webhook_endpoints
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_endpoint bookpost.webhook_endpoints;
+begin
+  update bookpost.webhook_endpoints e set disabled_at = null, disabled_reason = null where e.id = enable_webhook.endpoint returning e.* into v_endpoint;
+  if not found then
+    raise exception 'There is no webhook %.', enable_webhook.endpoint using errcode = 'BP404';
+  end if;
+  return v_endpoint;
+end;
+$function$;
+comment on function bookpost.enable_webhook(uuid) is 'Sends to an endpoint again, from the next news on; what died meanwhile is brought back by retry_delivery. Raises BP404.';
+grant execute on function bookpost.enable_webhook(uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.mark_book(book uuid, status text, reason text)
  RETURNS bookpost.books
@@ -531,6 +693,62 @@ grant execute on function bookpost.normalize_tracking_number(text) to bookpost_m
 grant execute on function bookpost.normalize_tracking_number(text) to bookpost_operator;
 grant execute on function bookpost.normalize_tracking_number(text) to bookpost_visitor;
 grant execute on function bookpost.normalize_tracking_number(text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.opt_in(person uuid, channel text)
+ RETURNS bookpost.users
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_person bookpost.users;
+begin
+  if opt_in.channel is null or opt_in.channel not in ('email', 'sms') then
+    raise exception 'One opts in to email or sms, not to "%".', coalesce(opt_in.channel, '') using errcode = 'BP400';
+  end if;
+  update bookpost.users u set
+    email_opted_out_at = case when opt_in.channel <> 'email' then u.email_opted_out_at end,
+    email_refused_at = case when opt_in.channel <> 'email' then u.email_refused_at end,
+    is_email_wanted = u.is_email_wanted or opt_in.channel = 'email',
+    sms_opted_out_at = case when opt_in.channel <> 'sms' then u.sms_opted_out_at end,
+    -- Off until the number is verified, which turns it on.
+    is_sms_wanted = u.is_sms_wanted or (opt_in.channel = 'sms' and u.phone_verified_at is not null)
+  where u.id = opt_in.person
+  returning u.* into v_person;
+  if not found then
+    raise exception 'There is no user %.', opt_in.person using errcode = 'BP404';
+  end if;
+  return v_person;
+end;
+$function$;
+comment on function bookpost.opt_in(uuid,text) is 'The person herself wants email or sms (again): ends her opting out, and the refusal of her address. Raises BP404 for an unknown person, BP400 for another channel.';
+grant execute on function bookpost.opt_in(uuid,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.opt_out(person uuid, channel text)
+ RETURNS bookpost.users
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_person bookpost.users;
+begin
+  if opt_out.channel is null or opt_out.channel not in ('email', 'sms') then
+    raise exception 'One opts out of email or sms, not of "%".', coalesce(opt_out.channel, '') using errcode = 'BP400';
+  end if;
+  update bookpost.users u set
+    email_opted_out_at = case when opt_out.channel = 'email' then coalesce(u.email_opted_out_at, clock_timestamp()) else u.email_opted_out_at end,
+    sms_opted_out_at = case when opt_out.channel = 'sms' then coalesce(u.sms_opted_out_at, clock_timestamp()) else u.sms_opted_out_at end
+  where u.id = opt_out.person
+  returning u.* into v_person;
+  if not found then
+    raise exception 'There is no user %.', opt_out.person using errcode = 'BP404';
+  end if;
+  return v_person;
+end;
+$function$;
+comment on function bookpost.opt_out(uuid,text) is 'The person herself wants no more email or sms; counts from the next message on, also for those that wait. Raises BP404 for an unknown person, BP400 for another channel.';
+grant execute on function bookpost.opt_out(uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.parcels_did_last_look_work(parcel bookpost.parcels)
  RETURNS boolean
@@ -656,6 +874,89 @@ end;
 $function$;
 comment on function bookpost.refresh_book(uuid) is 'Asks for a look now, within the carrier''s limits (min_check_interval, calls_per_parcel_per_day), and opens a closed or set-aside parcel again. Raises BP404 for an unknown book, BP400 when nobody can be asked, BP409 when the number has passed to a newer parcel.';
 grant execute on function bookpost.refresh_book(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.request_phone_verification(person uuid)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_now timestamptz := clock_timestamp();
+  v_person bookpost.users;
+  v_verification bookpost_private.phone_verifications;
+  v_id uuid;
+begin
+  select u.* into v_person from bookpost.users u where u.id = request_phone_verification.person;
+  if not found then
+    raise exception 'There is no user %.', request_phone_verification.person using errcode = 'BP404';
+  end if;
+  if v_person.phone_number is null then
+    raise exception 'User % has no phone number to verify.', v_person.id using errcode = 'BP400';
+  end if;
+  if v_person.phone_verified_at is not null then
+    raise exception 'The phone number of user % is verified already.', v_person.id using errcode = 'BP409';
+  end if;
+  if v_person.sms_opted_out_at is not null then
+    raise exception 'User % has opted out of text messages by STOP: only START from that phone, and opt_in, end it.', v_person.id using errcode = 'BP409';
+  end if;
+  if not (select c.is_configured from bookpost_private.channels c where c.channel = 'sms') then
+    raise exception 'No worker can send text messages.' using errcode = 'BP409', hint = 'Set SMS_PROVIDER and its credentials, and start a worker.';
+  end if;
+  -- Who asks for codes to numbers of others is paid by their carriers (pumping): 3 an hour and 10 a day for each person,
+  -- and 10 a day for each number, whoever asks (chosen).
+  insert into bookpost_private.phone_verifications as p (user_id, phone_number) values (v_person.id, v_person.phone_number)
+  -- A second request at the same time waits here, and counts.
+  on conflict (user_id) do update set
+    phone_number = excluded.phone_number,
+    code_hash = case when p.phone_number = excluded.phone_number then p.code_hash end,
+    tries = case when p.phone_number = excluded.phone_number then p.tries else 0 end,
+    requested_at = array(select t from unnest(p.requested_at) t where t > v_now - interval '1 day')
+  returning p.* into v_verification;
+  if (select count(*) filter (where t > v_now - interval '1 hour') >= 3 or count(*) >= 10 from unnest(v_verification.requested_at) t)
+    or (
+      select count(*) >= 10 from bookpost_private.phone_verifications p, unnest(p.requested_at) t
+      where p.phone_number = v_person.phone_number and t > v_now - interval '1 day'
+    )
+  then
+    raise exception 'Too many codes were asked for: 3 an hour and 10 a day are sent.' using errcode = 'BP409';
+  end if;
+  update bookpost_private.phone_verifications p set requested_at = p.requested_at || v_now where p.user_id = v_person.id;
+  insert into bookpost_private.deliveries (user_id, channel, kind) values (v_person.id, 'sms', 'verification') returning id into v_id;
+  perform bookpost_private.add_delivery_jobs(array[v_id]);
+  return v_id;
+end;
+$function$;
+comment on function bookpost.request_phone_verification(uuid) is 'Sends a code to the person''s phone number, to be given back to verify_phone_number within 10 minutes. Returns the message''s id. Raises BP404 for an unknown person, BP400 without a number, BP409 where it is verified already, where she has opted out, where no worker can send, and for too many.';
+grant execute on function bookpost.request_phone_verification(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.rotate_webhook_secret(endpoint uuid, overlap interval DEFAULT '24:00:00'::interval)
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_secret text := bookpost_private.make_secret();
+begin
+  -- A second rotation at the same time waits here.
+  perform 1 from bookpost.webhook_endpoints e where e.id = rotate_webhook_secret.endpoint for no key update;
+  if not found then
+    raise exception 'There is no webhook %.', rotate_webhook_secret.endpoint using errcode = 'BP404';
+  end if;
+  if rotate_webhook_secret.overlap not between interval '0' and interval '30 days' then
+    raise exception 'The old secret may live on for 30 days at most, not for %.', rotate_webhook_secret.overlap using errcode = 'BP400';
+  end if;
+  delete from bookpost_private.webhook_secrets s where s.endpoint_id = rotate_webhook_secret.endpoint and s.ends_at < clock_timestamp();
+  update bookpost_private.webhook_secrets s set ends_at = clock_timestamp() + rotate_webhook_secret.overlap
+  where s.endpoint_id = rotate_webhook_secret.endpoint and s.ends_at is null;
+  insert into bookpost_private.webhook_secrets (endpoint_id, secret) values (rotate_webhook_secret.endpoint, v_secret);
+  return v_secret;
+end;
+$function$;
+comment on function bookpost.rotate_webhook_secret(uuid,interval) is 'A new secret for an endpoint, returned this once; messages are signed with the old one as well until the overlap is over. Raises BP404, BP400.';
+grant execute on function bookpost.rotate_webhook_secret(uuid,interval) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.stop_tracking(book uuid)
  RETURNS bookpost.books
@@ -828,9 +1129,80 @@ grant execute on function bookpost.tracking_events_is_of_earlier_life(bookpost.t
 grant execute on function bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events) to bookpost_operator;
 grant execute on function bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost.unsubscribe(token uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update bookpost.users u set email_opted_out_at = coalesce(u.email_opted_out_at, clock_timestamp())
+  where u.id = (select t.user_id from bookpost_private.unsubscribe_tokens t where t.token = unsubscribe.token);
+  return found;
+end;
+$function$;
+comment on function bookpost.unsubscribe(uuid) is 'The person of an email''s link wants no more email. Returns false where nobody has this token. Said again it changes nothing.';
+grant execute on function bookpost.unsubscribe(uuid) to bookpost_member;
+grant execute on function bookpost.unsubscribe(uuid) to bookpost_operator;
+grant execute on function bookpost.unsubscribe(uuid) to bookpost_visitor;
+grant execute on function bookpost.unsubscribe(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.verify_phone_number(person uuid, code text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_verification bookpost_private.phone_verifications;
+begin
+  -- A second guess at the same time waits here, and counts.
+  update bookpost_private.phone_verifications p set tries = p.tries + 1
+  where p.user_id = verify_phone_number.person
+  returning p.* into v_verification;
+  -- 5 guesses of a million (chosen). No reason is given: to whoever guesses, all refusals are alike.
+  if not found or v_verification.tries > 5 or v_verification.code_hash is null or v_verification.code_ends_at < clock_timestamp()
+    or sha256(convert_to(v_verification.user_id || regexp_replace(coalesce(code, ''), '[[:space:]-]', '', 'g'), 'UTF8')) <> v_verification.code_hash
+  then
+    return false;
+  end if;
+  update bookpost.users u set phone_verified_at = clock_timestamp(), is_sms_wanted = true
+  where u.id = v_verification.user_id and u.phone_number = v_verification.phone_number;
+  if not found then
+    return false;
+  end if;
+  update bookpost_private.phone_verifications p set code_hash = null where p.user_id = v_verification.user_id;
+  return true;
+end;
+$function$;
+comment on function bookpost.verify_phone_number(uuid,text) is 'Gives back the code that came by text message: the number is verified, and text messages are on. False for a wrong code, one older than 10 minutes, after 5 wrong ones, or where the number has changed.';
+grant execute on function bookpost.verify_phone_number(uuid,text) to bookpost_worker;
+
 create schema bookpost_ops;
 comment on schema bookpost_ops is 'Views for people at psql: what is going on, and why.';
 grant usage on schema bookpost_ops to bookpost_worker;
+
+create view bookpost_ops.channels with (security_invoker=true) as
+ SELECT c.channel,
+    c.is_configured,
+    count(d.id) FILTER (WHERE d.state = ANY (ARRAY['queued'::text, 'sending'::text]))::integer AS waiting,
+    min(d.due_at) FILTER (WHERE d.state = ANY (ARRAY['queued'::text, 'sending'::text])) AS oldest_due_at,
+    count(d.id) FILTER (WHERE d.state = 'sent'::text AND d.ended_at > (now() - '01:00:00'::interval))::integer AS sent_last_hour,
+    count(d.id) FILTER (WHERE d.state = 'dead'::text)::integer AS dead,
+    h.not_before AS held_until,
+    h.last_error
+   FROM bookpost_private.channels c
+     LEFT JOIN bookpost_private.deliveries d ON d.channel = c.channel AND ((d.state = ANY (ARRAY['queued'::text, 'sending'::text, 'dead'::text])) OR d.state = 'sent'::text AND d.ended_at > (now() - '01:00:00'::interval))
+     LEFT JOIN LATERAL ( SELECT r.not_before,
+            r.last_error
+           FROM bookpost_private.routes r
+          WHERE (r.route = c.channel OR r.route ~~ (c.channel || ':%'::text)) AND r.not_before > now()
+          ORDER BY r.not_before DESC
+         LIMIT 1) h ON true
+  GROUP BY c.channel, c.is_configured, h.not_before, h.last_error;
+comment on view bookpost_ops.channels is 'Email, text messages and webhooks at a glance: whether a worker can send, what waits, what was sent in the last hour, what is dead, and until when a channel in trouble is left alone.';
+grant select on bookpost_ops.channels to bookpost_worker;
 
 create view bookpost_ops.circuits with (security_invoker=true) as
  SELECT c.api_code,
@@ -871,6 +1243,37 @@ create view bookpost_ops.circuits with (security_invoker=true) as
          LIMIT 1) t ON true;
 comment on view bookpost_ops.circuits is 'Each API''s circuit, what holds it back and until when, what it has used of its day, and how many parcels are due. released_until: after an outage, until when it is let through gradually.';
 grant select on bookpost_ops.circuits to bookpost_worker;
+
+create view bookpost_ops.deliveries with (security_invoker=true) as
+ SELECT d.id AS delivery_id,
+    d.created_at,
+    d.channel,
+    d.kind,
+    d.state,
+    d.reason,
+    d.due_at,
+    d.attempt_count,
+    d.failure_count,
+    d.attempted_at,
+    d.ended_at,
+    d.is_doubtful,
+    d.last_error,
+    d.provider_id,
+    d.digest_id,
+    d.user_id,
+    u.app_user_id,
+    d.endpoint_id,
+    t.titles
+   FROM bookpost_private.deliveries d
+     LEFT JOIN bookpost.users u ON u.id = d.user_id
+     LEFT JOIN LATERAL ( SELECT string_agg(DISTINCT b.title, ', '::text ORDER BY b.title) AS titles
+           FROM bookpost_private.delivery_items i
+             JOIN bookpost_private.deliveries o ON o.id = i.delivery_id
+             JOIN bookpost.notifications n ON n.id = i.notification_id
+             JOIN bookpost.books b ON b.id = n.book_id
+          WHERE o.id = d.id OR o.digest_id = d.id) t ON true;
+comment on view bookpost_ops.deliveries is 'Messages by email, text message and webhook, and what became of each: queued, sending, sent, folded (told in a digest), dropped (on purpose) or dead (could not be sent; retry_delivery brings it back). Addresses are not shown.';
+grant select on bookpost_ops.deliveries to bookpost_worker;
 
 create view bookpost_ops.needs_person with (security_invoker=true) as
  SELECT
@@ -921,8 +1324,35 @@ UNION ALL
     b.parked_reason AS detail,
     b.parked_at AS since
    FROM bookpost_private.budgets b
-  WHERE b.parked_at IS NOT NULL;
-comment on view bookpost_ops.needs_person is 'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, numbers whose scans are all of an earlier parcel (the new one is not scanned yet, or it was sent earlier than we think: then track it again with sent_on), scans from the future, answers that make no sense, requests that were refused, APIs that refused our credentials.';
+  WHERE b.parked_at IS NOT NULL
+UNION ALL
+ SELECT 'dead_delivery'::text AS kind,
+    NULL::text AS api_code,
+    NULL::uuid AS parcel_id,
+    (d.channel || ' message '::text) || d.id AS what,
+    d.reason || COALESCE(': '::text || d.last_error, ''::text) AS detail,
+    d.ended_at AS since
+   FROM bookpost_private.deliveries d
+  WHERE d.state = 'dead'::text AND (d.reason = ANY (ARRAY['failed'::text, 'attempts_spent'::text, 'too_old'::text, 'refused'::text])) AND d.ended_at > (now() - '7 days'::interval)
+UNION ALL
+ SELECT 'webhook_disabled'::text AS kind,
+    NULL::text AS api_code,
+    NULL::uuid AS parcel_id,
+    'webhook '::text || e.id AS what,
+    e.disabled_reason AS detail,
+    e.disabled_at AS since
+   FROM bookpost.webhook_endpoints e
+  WHERE e.disabled_reason = ANY (ARRAY['gone'::text, 'failing'::text])
+UNION ALL
+ SELECT 'channel_in_trouble'::text AS kind,
+    NULL::text AS api_code,
+    NULL::uuid AS parcel_id,
+    r.route AS what,
+    (r.failure_count || ' failures in a row: '::text) || r.last_error AS detail,
+    r.last_failed_at AS since
+   FROM bookpost_private.routes r
+  WHERE r.failure_count >= 8;
+comment on view bookpost_ops.needs_person is 'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, numbers whose scans are all of an earlier parcel (the new one is not scanned yet, or it was sent earlier than we think: then track it again with sent_on), scans from the future, answers that make no sense, requests that were refused, APIs that refused our credentials; messages of the last week that could not be sent, webhooks that were disabled, mail servers and SMS providers that have failed eight times in a row.';
 grant select on bookpost_ops.needs_person to bookpost_worker;
 
 create view bookpost_ops.recent_lookups with (security_invoker=true) as
@@ -978,6 +1408,16 @@ UNION ALL
   WHERE (d.dispatched_at < (now() - '00:03:00'::interval) OR d.dispatched_at > (now() + '00:01:00'::interval)) AND (EXISTS ( SELECT
            FROM bookpost_private.workers w
           WHERE w.beat_at > (now() - '00:00:05'::interval) AND w.beating_since < (now() - '00:03:00'::interval)))
+UNION ALL
+ SELECT 'delivery'::text AS kind,
+    d.id::text AS id,
+    ((d.channel || ' message is '::text) || d.state) || ' beyond its time'::text AS what,
+    d.due_at AS since
+   FROM bookpost_private.deliveries d
+     JOIN bookpost_private.channels c ON c.channel = d.channel AND c.is_configured
+  WHERE (d.state = ANY (ARRAY['queued'::text, 'sending'::text])) AND d.due_at < (now() - '00:05:00'::interval) AND COALESCE(d.attempted_at < (now() - '00:05:00'::interval), true) AND NOT (EXISTS ( SELECT
+           FROM bookpost_private.routes r
+          WHERE r.route = bookpost_private.route_of(d.*) AND r.not_before > (now() - '00:05:00'::interval)))
 UNION ALL
  SELECT 'parcel'::text AS kind,
     p.id::text AS id,
@@ -1207,6 +1647,36 @@ create policy worker_does_all on bookpost_private.carrier_calls for all to bookp
 comment on table bookpost_private.carrier_calls is 'One row per HTTP request that went out, token requests included: what the carrier counts too.';
 grant delete, insert, select, update on bookpost_private.carrier_calls to bookpost_worker;
 
+create table bookpost_private.channels (
+  channel text not null,
+  is_configured boolean default false not null,
+  cap_per_hour integer,
+  damping interval,
+  keeps_quiet_hours boolean not null,
+  supersedes boolean not null,
+  retry_delays interval[] not null,
+  max_failures integer not null,
+  max_age interval not null,
+  queues integer not null,
+  constraint channels_pkey PRIMARY KEY (channel),
+  constraint channels_have_a_retry_delay CHECK ((array_length(retry_delays, 1) > 0)),
+  constraint channels_limits_are_positive CHECK (((cap_per_hour > 0) AND (max_failures > 0) AND (queues > 0) AND (damping > '00:00:00'::interval) AND (max_age > '00:00:00'::interval)))
+);
+alter table bookpost_private.channels enable row level security;
+alter table bookpost_private.channels force row level security;
+create policy worker_does_all on bookpost_private.channels for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.channels is 'By what people are reached, and by which rules.';
+comment on column bookpost_private.channels.is_configured is 'Whether a worker has the means (SMTP_URL, an SMS provider); without them no message is queued. Webhooks need none.';
+comment on column bookpost_private.channels.cap_per_hour is 'Messages to one person in an hour; what is more becomes one digest. Null: no limit.';
+comment on column bookpost_private.channels.damping is 'A stage reached again within this time is not told again before it is over. Null: always told.';
+comment on column bookpost_private.channels.keeps_quiet_hours is 'Whether it waits for the end of a person''s quiet hours.';
+comment on column bookpost_private.channels.supersedes is 'Whether news that wait are dropped for newer ones of the same book.';
+comment on column bookpost_private.channels.retry_delays is 'How long to wait after each failure, and up to a fifth more; the last one stands for all after it.';
+comment on column bookpost_private.channels.max_failures is 'A message that has failed so often is dead.';
+comment on column bookpost_private.channels.max_age is 'A message that could not be sent in this time is dead.';
+comment on column bookpost_private.channels.queues is 'So many are sent at once, by all workers together; of webhooks, one to each endpoint.';
+grant delete, insert, select, update on bookpost_private.channels to bookpost_worker;
+
 create table bookpost_private.checks (
   parcel_id uuid not null,
   api_code text,
@@ -1269,6 +1739,101 @@ alter table bookpost_private.circuit_transitions force row level security;
 create policy worker_does_all on bookpost_private.circuit_transitions for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.circuit_transitions is 'Why each circuit moved: the reason, the lookups that caused it, or the person.';
 grant delete, insert, select, update on bookpost_private.circuit_transitions to bookpost_worker;
+
+create table bookpost_private.deliveries (
+  id uuid default gen_random_uuid() not null,
+  user_id uuid,
+  channel text not null,
+  endpoint_id uuid,
+  kind text not null,
+  state text default 'queued'::text not null,
+  reason text,
+  digest_id uuid,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  due_at timestamp with time zone default clock_timestamp() not null,
+  attempt_count integer default 0 not null,
+  failure_count integer default 0 not null,
+  attempted_at timestamp with time zone,
+  ended_at timestamp with time zone,
+  worker_id text,
+  is_doubtful boolean default false not null,
+  provider_id text,
+  last_error text,
+  constraint deliveries_pkey PRIMARY KEY (id),
+  constraint deliveries_channel_fkey FOREIGN KEY (channel) REFERENCES bookpost_private.channels(channel) ON DELETE RESTRICT,
+  constraint deliveries_digest_id_fkey FOREIGN KEY (digest_id) REFERENCES bookpost_private.deliveries(id) ON DELETE SET NULL,
+  constraint deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES bookpost.webhook_endpoints(id) ON DELETE CASCADE,
+  constraint deliveries_state_fkey FOREIGN KEY (state) REFERENCES bookpost_private.delivery_states(state) ON DELETE RESTRICT,
+  constraint deliveries_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE,
+  constraint deliveries_drop_or_death_has_a_reason CHECK (((state = ANY (ARRAY['dropped'::text, 'dead'::text])) = (reason IS NOT NULL))),
+  constraint deliveries_end_has_a_time CHECK (((state = ANY (ARRAY['sent'::text, 'folded'::text, 'dropped'::text, 'dead'::text])) = (ended_at IS NOT NULL))),
+  constraint deliveries_kind_is_known CHECK ((kind = ANY (ARRAY['news'::text, 'digest'::text, 'test'::text, 'verification'::text, 'endpoint_disabled'::text]))),
+  constraint deliveries_only_apps_are_nobody CHECK (((user_id IS NOT NULL) OR (endpoint_id IS NOT NULL))),
+  constraint deliveries_only_folded_have_a_digest CHECK (((digest_id IS NULL) OR (state = 'folded'::text))),
+  constraint deliveries_webhooks_have_an_endpoint CHECK ((((channel = 'webhook'::text) OR (kind = 'endpoint_disabled'::text)) = (endpoint_id IS NOT NULL)))
+) with (fillfactor=70);
+CREATE INDEX deliveries_digest_id_idx ON bookpost_private.deliveries USING btree (digest_id) WHERE (digest_id IS NOT NULL);
+CREATE INDEX deliveries_due_at_idx ON bookpost_private.deliveries USING btree (due_at) WHERE (state = ANY (ARRAY['queued'::text, 'sending'::text]));
+CREATE INDEX deliveries_ended_at_idx ON bookpost_private.deliveries USING btree (state, ended_at) WHERE (ended_at IS NOT NULL);
+CREATE INDEX deliveries_endpoint_id_idx ON bookpost_private.deliveries USING btree (endpoint_id) WHERE (endpoint_id IS NOT NULL);
+CREATE INDEX deliveries_user_id_channel_attempted_at_idx ON bookpost_private.deliveries USING btree (user_id, channel, attempted_at DESC);
+alter table bookpost_private.deliveries enable row level security;
+alter table bookpost_private.deliveries force row level security;
+create policy worker_does_all on bookpost_private.deliveries for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.deliveries is 'One message to one person or endpoint by one channel, and what became of it. Kept 30 days after its end, dead ones 90.';
+comment on column bookpost_private.deliveries.user_id is 'To whom; null: a test to an endpoint that serves everyone.';
+comment on column bookpost_private.deliveries.kind is 'news (with its notifications in delivery_items), digest of many news, test, verification of a phone number, endpoint_disabled.';
+comment on column bookpost_private.deliveries.attempt_count is 'Times that a worker began to hand it over; what an attempt reports counts only while it is the last.';
+comment on column bookpost_private.deliveries.failure_count is 'Attempts that failed or were interrupted by a death; the retry schedule goes by it.';
+comment on column bookpost_private.deliveries.is_doubtful is 'An attempt was broken off before its end was known: the message may have arrived twice. Not for webhooks, whose id tells the receiver.';
+comment on column bookpost_private.deliveries.provider_id is 'What the mail server, provider or endpoint called it.';
+grant delete, insert, select, update on bookpost_private.deliveries to bookpost_worker;
+
+create table bookpost_private.delivery_items (
+  delivery_id uuid not null,
+  notification_id uuid not null,
+  channel text not null,
+  endpoint_id uuid,
+  constraint delivery_items_pkey PRIMARY KEY (delivery_id, notification_id),
+  constraint delivery_items_one_message_per_way UNIQUE NULLS NOT DISTINCT (notification_id, channel, endpoint_id),
+  constraint delivery_items_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES bookpost_private.deliveries(id) ON DELETE CASCADE,
+  constraint delivery_items_notification_id_fkey FOREIGN KEY (notification_id) REFERENCES bookpost.notifications(id) ON DELETE CASCADE
+);
+alter table bookpost_private.delivery_items enable row level security;
+alter table bookpost_private.delivery_items force row level security;
+create policy worker_does_all on bookpost_private.delivery_items for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.delivery_items is 'Which notifications a message carries: several books in one parcel are one message.';
+grant delete, insert, select, update on bookpost_private.delivery_items to bookpost_worker;
+
+create table bookpost_private.delivery_outcomes (
+  outcome text not null,
+  ends_as text,
+  counts boolean not null,
+  holds_route boolean not null,
+  description text not null,
+  constraint delivery_outcomes_pkey PRIMARY KEY (outcome),
+  constraint delivery_outcomes_ends_as_fkey FOREIGN KEY (ends_as) REFERENCES bookpost_private.delivery_states(state) ON DELETE RESTRICT
+);
+alter table bookpost_private.delivery_outcomes enable row level security;
+alter table bookpost_private.delivery_outcomes force row level security;
+create policy worker_does_all on bookpost_private.delivery_outcomes for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.delivery_outcomes is 'How an attempt can end, and what follows.';
+comment on column bookpost_private.delivery_outcomes.ends_as is 'The message''s last state; null: it is tried again.';
+comment on column bookpost_private.delivery_outcomes.counts is 'Whether it is a failure of this message.';
+comment on column bookpost_private.delivery_outcomes.holds_route is 'Whether everything else that way waits a while as well.';
+grant delete, insert, select, update on bookpost_private.delivery_outcomes to bookpost_worker;
+
+create table bookpost_private.delivery_states (
+  state text not null,
+  description text not null,
+  is_final boolean not null,
+  constraint delivery_states_pkey PRIMARY KEY (state)
+);
+alter table bookpost_private.delivery_states enable row level security;
+alter table bookpost_private.delivery_states force row level security;
+create policy worker_does_all on bookpost_private.delivery_states for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.delivery_states is 'What can become of a message.';
+grant delete, insert, select, update on bookpost_private.delivery_states to bookpost_worker;
 
 create table bookpost_private.dispatch_clock (
   is_only boolean default true not null,
@@ -1375,6 +1940,23 @@ create policy worker_does_all on bookpost_private.lookups for all to bookpost_wo
 comment on table bookpost_private.lookups is 'The ledger: one row per finished lookup, never changed.';
 grant delete, insert, select, update on bookpost_private.lookups to bookpost_worker;
 
+create table bookpost_private.phone_verifications (
+  user_id uuid not null,
+  phone_number text not null,
+  code_hash bytea,
+  code_ends_at timestamp with time zone,
+  tries integer default 0 not null,
+  requested_at timestamp with time zone[] default '{}'::timestamp with time zone[] not null,
+  constraint phone_verifications_pkey PRIMARY KEY (user_id),
+  constraint phone_verifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE
+);
+alter table bookpost_private.phone_verifications enable row level security;
+alter table bookpost_private.phone_verifications force row level security;
+create policy worker_does_all on bookpost_private.phone_verifications for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.phone_verifications is 'A number that is being verified: the code''s hash (SHA-256 over the user''s id and the code), until when it counts and how often it was guessed. The code itself is made when it is sent and kept nowhere.';
+comment on column bookpost_private.phone_verifications.requested_at is 'When codes were asked for in the last day.';
+grant delete, insert, select, update on bookpost_private.phone_verifications to bookpost_worker;
+
 create table bookpost_private.polling_clocks (
   api_code text not null,
   time_zone text not null,
@@ -1438,6 +2020,48 @@ comment on column bookpost_private.polling_policies.lengthen_by is 'Each answer 
 comment on column bookpost_private.polling_policies.silent_after is 'So long without news, and no estimate ahead: max_check_interval at any hour.';
 grant delete, insert, select, update on bookpost_private.polling_policies to bookpost_worker;
 
+create table bookpost_private.routes (
+  route text not null,
+  failure_count integer default 0 not null,
+  not_before timestamp with time zone,
+  last_error text,
+  last_failed_at timestamp with time zone,
+  constraint routes_pkey PRIMARY KEY (route)
+);
+alter table bookpost_private.routes enable row level security;
+alter table bookpost_private.routes force row level security;
+create policy worker_does_all on bookpost_private.routes for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.routes is 'Ways to people that are in trouble: email, sms, or webhook:<endpoint>. While not_before is to come, messages that way wait without being tried.';
+grant delete, insert, select, update on bookpost_private.routes to bookpost_worker;
+
+create table bookpost_private.unsubscribe_tokens (
+  user_id uuid not null,
+  token uuid default gen_random_uuid() not null,
+  constraint unsubscribe_tokens_pkey PRIMARY KEY (user_id),
+  constraint unsubscribe_tokens_token_is_unique UNIQUE (token),
+  constraint unsubscribe_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE
+);
+alter table bookpost_private.unsubscribe_tokens enable row level security;
+alter table bookpost_private.unsubscribe_tokens force row level security;
+create policy worker_does_all on bookpost_private.unsubscribe_tokens for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.unsubscribe_tokens is 'What an email''s link to unsubscribe carries: 122 random bits, and no right but this one.';
+grant delete, insert, select, update on bookpost_private.unsubscribe_tokens to bookpost_worker;
+
+create table bookpost_private.webhook_secrets (
+  endpoint_id uuid not null,
+  secret text not null,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  ends_at timestamp with time zone,
+  constraint webhook_secrets_pkey PRIMARY KEY (endpoint_id, secret),
+  constraint webhook_secrets_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES bookpost.webhook_endpoints(id) ON DELETE CASCADE,
+  constraint webhook_secrets_secret_is_standard CHECK (((secret COLLATE "C") ~ '^whsec_[A-Za-z0-9+/]{32,88}={0,2}$'::text))
+);
+alter table bookpost_private.webhook_secrets enable row level security;
+alter table bookpost_private.webhook_secrets force row level security;
+create policy worker_does_all on bookpost_private.webhook_secrets for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.webhook_secrets is 'What messages to an endpoint are signed with. After a rotation the old secret signs beside the new one until ends_at.';
+grant delete, insert, select, update on bookpost_private.webhook_secrets to bookpost_worker;
+
 create table bookpost_private.worker_deaths (
   worker_id text not null,
   host_name text not null,
@@ -1466,6 +2090,7 @@ create table bookpost_private.workers (
   beat_at timestamp with time zone default clock_timestamp() not null,
   clock_ahead interval,
   api_fingerprints jsonb default '{}'::jsonb not null,
+  channels text[] default '{}'::text[] not null,
   stale_results integer default 0 not null,
   constraint workers_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
@@ -1475,6 +2100,7 @@ create policy worker_does_all on bookpost_private.workers for all to bookpost_wo
 comment on table bookpost_private.workers is 'Which worker processes are alive, and which APIs each has credentials for (api code to a fingerprint of them).';
 comment on column bookpost_private.workers.beating_since is 'Since when it has beaten without a gap.';
 comment on column bookpost_private.workers.clock_ahead is 'How far its wall clock is ahead of the database''s (negative: behind), as it measured last; null: not yet.';
+comment on column bookpost_private.workers.channels is 'By which channels it can send messages.';
 comment on column bookpost_private.workers.stale_results is 'Answers that came after their lease was gone, and changed nothing.';
 grant delete, insert, select, update on bookpost_private.workers to bookpost_worker;
 
@@ -1697,6 +2323,23 @@ $function$;
 comment on function bookpost_private.acquire_lookups(uuid[],text) is 'For each parcel a permit (with the lookup''s id, when to call and within how long, and the batch: those with one batch_id share one request) or a verdict: busy, gone, not_due, closed, no_api, quarantined, circuit_open, circuit_half_open, not_before, no_budget, parked; retry_at says until when. A refused parcel is not written. A permit pays for one request. Does not commit; commit before calling the carrier.';
 grant execute on function bookpost_private.acquire_lookups(uuid[],text) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.add_delivery_jobs(delivery_ids uuid[])
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+  select graphile_worker.add_jobs(array(
+    select (
+      'send_' || d.channel, json_build_object('deliveryId', d.id),
+      bookpost_private.delivery_queue(d), d.due_at, 3, 'delivery:' || d.id, null, null
+    )::graphile_worker.job_spec
+    from bookpost_private.deliveries d where d.id = any (delivery_ids)
+    order by d.due_at, d.id
+  ));
+$function$;
+comment on function bookpost_private.add_delivery_jobs(uuid[]) is 'Queues a send_email, send_sms or send_webhook job for each of these messages at its due_at, in place of the one it has. Does not commit.';
+grant execute on function bookpost_private.add_delivery_jobs(uuid[]) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.at_most(at timestamp with time zone, most timestamp with time zone)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -1729,6 +2372,160 @@ BEGIN ATOMIC
 END;
 comment on function bookpost_private.beat(text,text,integer,jsonb,interval) is 'Keeps this worker alive in the eyes of the others (every second) and ends the parking of an API that it has other credentials for. Returns the database''s clock, by which the worker finds out how far its own is ahead: what it tells at the next beat.';
 grant execute on function bookpost_private.beat(text,text,integer,jsonb,interval) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.begin_delivery(delivery_id uuid, worker_id text)
+ RETURNS TABLE(verdict text, reason text, attempt integer, message jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_now timestamptz := clock_timestamp();
+  v_delivery bookpost_private.deliveries;
+  v_channel bookpost_private.channels;
+  v_person bookpost.users;
+  v_until timestamptz;
+  v_items uuid[];
+  v_code text;
+begin
+  -- A second caller waits here for milliseconds, and then finds what the first has made of it.
+  select d.* into v_delivery from bookpost_private.deliveries d where d.id = begin_delivery.delivery_id for no key update;
+  if not found or v_delivery.state not in ('queued', 'sending') then
+    return query select 'ended', coalesce(v_delivery.state, 'gone'), null::integer, null::jsonb;
+    return;
+  end if;
+  select c.* into strict v_channel from bookpost_private.channels c where c.channel = v_delivery.channel;
+
+  -- Whoever began it did not live to tell the end: it may have gone out. Once more is the lesser evil.
+  if v_delivery.state = 'sending' then
+    update bookpost_private.deliveries d
+    set state = 'queued', failure_count = d.failure_count + 1, is_doubtful = d.channel <> 'webhook',
+      last_error = coalesce(d.last_error, 'an attempt was broken off by the death of its worker')
+    where d.id = v_delivery.id
+    returning d.* into v_delivery;
+    if v_delivery.failure_count >= v_channel.max_failures then
+      perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'attempts_spent');
+      return query select 'ended', 'attempts_spent', null::integer, null::jsonb;
+      return;
+    end if;
+  end if;
+
+  if v_delivery.due_at > v_now + interval '1 second' then
+    perform bookpost_private.put_off_delivery(v_delivery.id, v_delivery.due_at);
+    return query select 'wait', 'not_due', null::integer, null::jsonb;
+    return;
+  end if;
+
+  -- Consent, as it is at this moment.
+  select u.* into v_person from bookpost.users u where u.id = v_delivery.user_id;
+  if v_delivery.channel = 'webhook' then
+    if exists (select from bookpost.webhook_endpoints e where e.id = v_delivery.endpoint_id and e.disabled_at is not null) then
+      perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'endpoint_disabled');
+      return query select 'ended', 'endpoint_disabled', null::integer, null::jsonb;
+      return;
+    end if;
+  else
+    reason := case
+      -- The code is what makes the number hers.
+      when v_delivery.kind = 'verification' then
+        case when v_person.phone_number is null then 'no_address' when v_person.phone_verified_at is not null then 'verified' end
+      else bookpost_private.why_not_reached(v_person, v_delivery.channel)
+    end;
+    if reason is not null then
+      perform bookpost_private.end_delivery_as(v_delivery.id, 'dropped', reason);
+      return query select 'ended', reason, null::integer, null::jsonb;
+      return;
+    end if;
+  end if;
+
+  if v_delivery.created_at < v_now - v_channel.max_age and v_delivery.kind <> 'digest' then
+    perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'too_old');
+    return query select 'ended', 'too_old', null::integer, null::jsonb;
+    return;
+  end if;
+
+  -- The way there is in trouble: all wait, and none counts it as a failure of its own.
+  select r.not_before into v_until from bookpost_private.routes r
+  where r.route = bookpost_private.route_of(v_delivery) and r.not_before > v_now;
+  if found then
+    -- Spread over a tenth of the wait, at least a second.
+    perform bookpost_private.put_off_delivery(v_delivery.id, v_until + greatest(interval '1 second', (v_until - v_now) / 10) * random());
+    return query select 'wait', 'route_held', null::integer, null::jsonb;
+    return;
+  end if;
+
+  if v_channel.keeps_quiet_hours and v_delivery.kind in ('news', 'digest', 'endpoint_disabled') then
+    v_until := bookpost_private.quiet_end(v_person, v_now);
+    if v_until > v_now then
+      perform bookpost_private.put_off_delivery(v_delivery.id, v_until);
+      return query select 'wait', 'quiet_hours', null::integer, null::jsonb;
+      return;
+    end if;
+  end if;
+
+  if v_delivery.channel <> 'webhook' then
+    -- One at a time for each person and channel, or two would each see room for one. A second caller waits milliseconds.
+    perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bookpost.deliver:' || v_delivery.channel || v_delivery.user_id, 0));
+  end if;
+
+  if v_delivery.kind in ('news', 'digest') then
+    select array_agg(t.id) into v_items from bookpost_private.items_to_tell(v_delivery) t (id);
+    if v_items is null then
+      reason := case
+        when exists (
+          select from bookpost_private.delivery_items i
+          join bookpost_private.deliveries d on d.id = i.delivery_id
+          where d.id = v_delivery.id or d.digest_id = v_delivery.id
+        ) then 'superseded'
+        else 'book_gone'
+      end;
+      perform bookpost_private.end_delivery_as(v_delivery.id, 'dropped', reason);
+      return query select 'ended', reason, null::integer, null::jsonb;
+      return;
+    end if;
+
+    if v_channel.cap_per_hour is not null then
+      -- The oldest of those that fill the hour: when it has passed there is room.
+      select d.attempted_at + interval '1 hour' into v_until
+      from bookpost_private.deliveries d
+      where d.user_id = v_delivery.user_id and d.channel = v_delivery.channel and d.id <> v_delivery.id
+        and d.state in ('sent', 'sending') and d.kind in ('news', 'digest') and d.attempted_at > v_now - interval '1 hour'
+      order by d.attempted_at desc
+      offset v_channel.cap_per_hour - 1 limit 1;
+      if found and v_delivery.kind = 'digest' then
+        perform bookpost_private.put_off_delivery(v_delivery.id, v_until);
+        return query select 'wait', 'cap_of_the_hour', null::integer, null::jsonb;
+        return;
+      elsif v_delivery.kind = 'news' and (found or exists (
+        -- What comes while a digest waits is told there.
+        select from bookpost_private.deliveries d
+        where d.user_id = v_delivery.user_id and d.channel = v_delivery.channel and d.kind = 'digest' and d.state = 'queued'
+      )) then
+        update bookpost_private.deliveries d set state = 'folded', ended_at = v_now,
+          digest_id = bookpost_private.waiting_digest(d.user_id, d.channel, coalesce(v_until, v_now))
+        where d.id = v_delivery.id;
+        return query select 'ended', 'folded', null::integer, null::jsonb;
+        return;
+      end if;
+    end if;
+  end if;
+
+  update bookpost_private.deliveries d
+  set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id
+  where d.id = v_delivery.id
+  returning d.* into v_delivery;
+
+  if v_delivery.channel = 'email' then
+    insert into bookpost_private.unsubscribe_tokens (user_id) values (v_delivery.user_id) on conflict (user_id) do nothing;
+  elsif v_delivery.kind = 'verification' then
+    v_code := bookpost_private.make_code(v_delivery.user_id);
+  end if;
+  return query select 'send', null::text, v_delivery.attempt_count,
+    bookpost_private.message_of(v_delivery, v_items) || case when v_code is null then '{}' else jsonb_build_object('code', v_code) end;
+end;
+$function$;
+comment on function bookpost_private.begin_delivery(uuid,text) is 'Says what is to be done with a message. send: it is this worker''s attempt, and here is all that it says; to be told with end_delivery. wait: not now, for that reason; its job is queued anew. ended: there is nothing to do. Consent, quiet hours, caps and newer news are looked at here. Does not commit.';
+grant execute on function bookpost_private.begin_delivery(uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.call_burst(call_window interval)
  RETURNS interval
@@ -2108,6 +2905,55 @@ $function$;
 comment on function bookpost_private.default_owner() is 'Whose book it is when nobody is named: the one person of a bookpost without an app (app_user_id local).';
 grant execute on function bookpost_private.default_owner() to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.delivery_queue(delivery bookpost_private.deliveries)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT ((bookpost_private.route_of(delivery_queue.delivery) || ':'::text) || ((hashtext(((delivery_queue.delivery).user_id)::text) & 2147483647) % c.queues))
+    FROM bookpost_private.channels c
+   WHERE (c.channel = (delivery_queue.delivery).channel);
+END;
+grant execute on function bookpost_private.delivery_queue(bookpost_private.deliveries) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.disable_endpoint(endpoint_id uuid, reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_endpoint bookpost.webhook_endpoints;
+  v_id uuid;
+begin
+  update bookpost.webhook_endpoints e set disabled_at = clock_timestamp(), disabled_reason = disable_endpoint.reason
+  where e.id = disable_endpoint.endpoint_id and e.disabled_at is null
+  returning e.* into v_endpoint;
+  if not found then
+    return;
+  end if;
+  -- skip locked: one that is being handed over this moment finds the endpoint disabled when it comes again.
+  update bookpost_private.deliveries d set state = 'dead', reason = 'endpoint_disabled', ended_at = clock_timestamp()
+  where d.id in (
+    select w.id from bookpost_private.deliveries w
+    where w.endpoint_id = disable_endpoint.endpoint_id and w.channel = 'webhook' and w.state = 'queued'
+    for no key update skip locked
+  );
+  delete from bookpost_private.routes r where r.route = 'webhook:' || disable_endpoint.endpoint_id;
+  if disable_endpoint.reason <> 'by_hand' and v_endpoint.user_id is not null
+    and (select c.is_configured from bookpost_private.channels c where c.channel = 'email')
+  then
+    insert into bookpost_private.deliveries (user_id, channel, kind, endpoint_id)
+    values (v_endpoint.user_id, 'email', 'endpoint_disabled', v_endpoint.id)
+    returning id into v_id;
+    perform bookpost_private.add_delivery_jobs(array[v_id]);
+  end if;
+end;
+$function$;
+comment on function bookpost_private.disable_endpoint(uuid,text) is 'Sends nothing more to an endpoint; what waits for it is dead, and can be sent again once it is enabled. Its owner is told by email unless she did it herself. Does not commit.';
+grant execute on function bookpost_private.disable_endpoint(uuid,text) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.dispatch()
  RETURNS TABLE(api_code text, reason text, dispatched integer)
  LANGUAGE plpgsql
@@ -2142,6 +2988,7 @@ begin
   perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
   perform bookpost_private.try_quarantined_parcel();
+  perform bookpost_private.repair_deliveries();
   select bookpost_private.clamp_deadlines(d.dispatched_at) into strict v_is_clamped from bookpost_private.dispatch_clock d;
   -- Only now: what these have made due goes with this dispatch.
   v_now := clock_timestamp();
@@ -2229,6 +3076,94 @@ end;
 $function$;
 comment on function bookpost_private.dispatch() is 'Queues one track_book job for each due parcel whose API may be asked, spread over the coming minute at the API''s pace. Where not all can go, those whose turn it is (longest due, with their head start) go first. One row per API: how many, and the reason where it was held back. No rows: one is running and another waits already, which will see all that this one would have. Does not commit.';
 grant execute on function bookpost_private.dispatch() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.end_delivery(delivery_id uuid, attempt integer, outcome text, error text DEFAULT NULL::text, retry_after_ms double precision DEFAULT NULL::double precision, provider_id text DEFAULT NULL::text)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_now timestamptz := clock_timestamp();
+  v_delivery bookpost_private.deliveries;
+  v_channel bookpost_private.channels;
+  v_outcome bookpost_private.delivery_outcomes;
+  v_error text := left(regexp_replace(end_delivery.error, '[[:cntrl:]]+', ' ', 'g'), 500);
+  v_failures integer;
+  v_delay interval;
+begin
+  select o.* into v_outcome from bookpost_private.delivery_outcomes o where o.outcome = end_delivery.outcome;
+  if not found then
+    raise exception 'An attempt cannot end as "%".', end_delivery.outcome using errcode = '22023';
+  end if;
+  -- An attempt that another has followed, or that was told already, changes nothing.
+  select d.* into v_delivery from bookpost_private.deliveries d
+  where d.id = end_delivery.delivery_id and d.state = 'sending' and d.attempt_count = end_delivery.attempt
+  for no key update;
+  if not found then
+    return null;
+  end if;
+  select c.* into strict v_channel from bookpost_private.channels c where c.channel = v_delivery.channel;
+  v_failures := v_delivery.failure_count + v_outcome.counts::integer;
+  update bookpost_private.deliveries d set
+    failure_count = v_failures, last_error = coalesce(v_error, d.last_error), provider_id = left(end_delivery.provider_id, 200)
+  where d.id = v_delivery.id;
+
+  if v_outcome.outcome = 'sent' then
+    update bookpost_private.routes r set failure_count = 0, not_before = null
+    where r.route = bookpost_private.route_of(v_delivery) and r.failure_count > 0;
+  elsif v_outcome.outcome = 'no_such_address' and v_delivery.channel = 'email' then
+    update bookpost.users u set email_refused_at = v_now where u.id = v_delivery.user_id;
+  elsif v_outcome.outcome = 'opted_out' and v_delivery.channel = 'sms' then
+    update bookpost.users u set sms_opted_out_at = v_now where u.id = v_delivery.user_id;
+  end if;
+
+  if v_outcome.ends_as is not null then
+    perform bookpost_private.end_delivery_as(
+      v_delivery.id, v_outcome.ends_as, case when v_outcome.ends_as <> 'sent' then v_outcome.outcome end
+    );
+    if v_outcome.outcome = 'gone' then
+      perform bookpost_private.disable_endpoint(v_delivery.endpoint_id, 'gone');
+    end if;
+    return v_outcome.ends_as;
+  end if;
+
+  if v_outcome.holds_route then
+    perform bookpost_private.hold_route(bookpost_private.route_of(v_delivery), v_error, end_delivery.retry_after_ms);
+  end if;
+
+  if v_failures >= v_channel.max_failures then
+    perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'attempts_spent');
+    if v_delivery.endpoint_id is not null and v_delivery.kind <> 'test' then
+      perform bookpost_private.disable_endpoint(v_delivery.endpoint_id, 'failing');
+    end if;
+    return 'dead';
+  end if;
+
+  -- Up to a fifth more than the schedule says, so that many who failed together do not come back together.
+  v_delay := v_channel.retry_delays[least(greatest(v_failures, 1), array_length(v_channel.retry_delays, 1))] * (1 + random() / 5);
+  perform bookpost_private.put_off_delivery(
+    v_delivery.id,
+    v_now + greatest(
+      case when v_outcome.counts then v_delay else v_channel.retry_delays[1] end,
+      bookpost_private.retry_after(end_delivery.retry_after_ms)
+    )
+  );
+  return 'queued';
+end;
+$function$;
+comment on function bookpost_private.end_delivery(uuid,integer,text,text,double precision,text) is 'Writes down how an attempt ended (a word of delivery_outcomes) and what follows: the end, or the next attempt by the channel''s schedule, not before retry_after_ms. Returns the state it is left in; null where the attempt is not the last one: then nothing was changed. Does not commit.';
+grant execute on function bookpost_private.end_delivery(uuid,integer,text,text,double precision,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.end_delivery_as(delivery_id uuid, state text, reason text)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ UPDATE bookpost_private.deliveries d SET state = end_delivery_as.state, reason = end_delivery_as.reason, ended_at = clock_timestamp()
+   WHERE (d.id = end_delivery_as.delivery_id);
+END;
+grant execute on function bookpost_private.end_delivery_as(uuid,text,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.end_expired_holds()
  RETURNS void
@@ -2392,9 +3327,9 @@ begin
   -- A second caller waits here, looks at the row again and finds it free.
   update graphile_worker._private_jobs j
   set locked_at = null, locked_by = null, updated_at = now(), run_at = greatest(j.run_at, now()),
-    -- Fetching counts as an attempt, whether or not it was begun. A parcel's crashes are counted by its lookups.
+    -- Fetching counts as an attempt, whether or not it was begun. A parcel's crashes are counted by its lookups, a message's by itself.
     attempts = j.attempts - (
-      j.attempts > 0 and j.task_id in (select t.id from graphile_worker._private_tasks t where t.identifier = 'track_book')
+      j.attempts > 0 and j.task_id in (select t.id from graphile_worker._private_tasks t where t.identifier in ('track_book', 'send_email', 'send_sms', 'send_webhook'))
     )::integer
   where j.locked_by = any (worker_ids) and j.locked_at < locked_before and not (j.id = any (kept_ids));
   get diagnostics v_count = row_count;
@@ -2404,7 +3339,7 @@ begin
   return v_count;
 end;
 $function$;
-comment on function bookpost_private.free_jobs(text[],timestamp with time zone,bigint[]) is 'Gives jobs that some workers locked before a time back to the queue, except those listed; a lookup''s attempt is given back with it. Returns how many. Does not commit.';
+comment on function bookpost_private.free_jobs(text[],timestamp with time zone,bigint[]) is 'Gives jobs that some workers locked before a time back to the queue, except those listed; a lookup''s or message''s attempt is given back with it. Returns how many. Does not commit.';
 grant execute on function bookpost_private.free_jobs(text[],timestamp with time zone,bigint[]) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.free_strays(worker_id text, job_ids bigint[], lookup_ids uuid[])
@@ -2562,6 +3497,13 @@ $function$;
 comment on function bookpost_private.gate(text) is 'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end, unless that is within half a minute; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; flow_spacing: that at which its calls in flight end; pace: the distance at which its allowance is used up evenly.';
 grant execute on function bookpost_private.gate(text) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.has_estimate_moved(told timestamp without time zone, estimate timestamp without time zone)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN COALESCE((((estimate - told) >= '1 day'::interval) OR ((told - estimate) >= '1 day'::interval)), false);
+grant execute on function bookpost_private.has_estimate_moved(timestamp without time zone,timestamp without time zone) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.head_start(status text, at timestamp with time zone, estimated_from timestamp without time zone, estimated_until timestamp without time zone, utc_offset interval, declared_value numeric)
  RETURNS interval
  LANGUAGE sql
@@ -2616,6 +3558,16 @@ BEGIN ATOMIC
 END;
 comment on function bookpost_private.hold(text) is 'Why an API may not be asked just now (parked, not_before, circuit_open, circuit_half_open; no_budget within seconds of its midnight) and until when; a null reason: it may.';
 grant execute on function bookpost_private.hold(text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.hold_route(route text, error text, retry_after_ms double precision)
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ INSERT INTO bookpost_private.routes AS r (route, failure_count, not_before, last_error, last_failed_at)
+   VALUES (hold_route.route, 1, (clock_timestamp() + GREATEST('00:00:05'::interval, bookpost_private.retry_after(hold_route.retry_after_ms))), hold_route.error, clock_timestamp()) ON CONFLICT(route) DO UPDATE SET failure_count = (r.failure_count + 1), not_before = GREATEST(excluded.not_before, (clock_timestamp() + LEAST('00:05:00'::interval, ('00:00:05'::interval * power((2)::double precision, (LEAST(r.failure_count, 6))::double precision))))), last_error = excluded.last_error, last_failed_at = excluded.last_failed_at;
+END;
+grant execute on function bookpost_private.hold_route(text,text,double precision) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.interrupt_lookups(lookup_ids uuid[], why text, is_crash boolean DEFAULT false)
  RETURNS integer
@@ -2699,6 +3651,56 @@ RETURN (turn_at <= (at - '12:00:00'::interval));
 comment on function bookpost_private.is_urgent(timestamp with time zone,timestamp with time zone) is 'Whether a parcel whose turn was at turn_at (next_check_at - head_start) may use what is kept in hand of the day.';
 grant execute on function bookpost_private.is_urgent(timestamp with time zone,timestamp with time zone) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.items_to_tell(delivery bookpost_private.deliveries)
+ RETURNS SETOF uuid
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ WITH items AS (
+          SELECT n.id,
+             n.user_id,
+             n.book_id,
+             n.parcel_id,
+             n.kind,
+             n.status,
+             n.status_version,
+             n.notice_version,
+             n.is_action_required,
+             n.detail,
+             n.location,
+             n.occurred_at,
+             n.local_time,
+             n.time_zone,
+             n.is_date_only,
+             n.estimated_from,
+             n.estimated_until,
+             n.estimated_time_zone,
+             n.is_estimate_a_date,
+             n.created_at,
+             n.read_at
+            FROM ((bookpost_private.delivery_items i_1
+              JOIN bookpost_private.deliveries d ON ((d.id = i_1.delivery_id)))
+              JOIN bookpost.notifications n ON ((n.id = i_1.notification_id)))
+           WHERE ((d.id = (items_to_tell.delivery).id) OR (d.digest_id = (items_to_tell.delivery).id))
+         )
+  SELECT i.id
+    FROM (items i
+      JOIN bookpost_private.channels c ON ((c.channel = (items_to_tell.delivery).channel)))
+   WHERE ((NOT (c.supersedes AND (EXISTS ( SELECT
+            FROM (bookpost.notifications o
+              JOIN bookpost_private.delivery_items t ON (((t.notification_id = o.id) AND (t.channel = c.channel))))
+           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND ((o.status_version > i.status_version) OR ((o.status_version = i.status_version) AND (o.kind = i.kind) AND (o.notice_version > i.notice_version)))))))) AND (NOT ((c.damping IS NOT NULL) AND (i.kind = 'stage'::text) AND COALESCE(( SELECT ((o.status = i.status) AND (o.created_at > (i.created_at - c.damping)))
+            FROM (((bookpost.notifications o
+              JOIN bookpost_private.delivery_items t ON (((t.notification_id = o.id) AND (t.channel = c.channel))))
+              JOIN bookpost_private.deliveries d ON ((d.id = t.delivery_id)))
+              LEFT JOIN bookpost_private.deliveries g ON ((g.id = d.digest_id)))
+           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND (o.kind = 'stage'::text) AND (o.status_version < i.status_version) AND (COALESCE(g.state, d.state) = 'sent'::text))
+           ORDER BY o.status_version DESC
+          LIMIT 1), false))));
+END;
+grant execute on function bookpost_private.items_to_tell(bookpost_private.deliveries) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.last_failed_parcel(api_code text)
  RETURNS uuid
  LANGUAGE sql
@@ -2712,6 +3714,23 @@ BEGIN ATOMIC
   LIMIT 1;
 END;
 grant execute on function bookpost_private.last_failed_parcel(text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.make_code(person uuid)
+ RETURNS text
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  -- The last 48 bits of a version 4 UUID are random (RFC 9562, section 5.4), and Postgres takes them from its strong source.
+  v_code text := lpad(((('x' || right(gen_random_uuid()::text, 12))::bit(48)::bigint) % 1000000)::text, 6, '0');
+begin
+  update bookpost_private.phone_verifications p set
+    code_hash = sha256(convert_to(p.user_id || v_code, 'UTF8')), code_ends_at = clock_timestamp() + interval '10 minutes', tries = 0
+  where p.user_id = make_code.person;
+  return v_code;
+end;
+$function$;
+grant execute on function bookpost_private.make_code(uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.make_partitions(months integer DEFAULT 2)
  RETURNS void
@@ -2754,6 +3773,53 @@ end;
 $function$;
 comment on function bookpost_private.make_partitions(integer) is 'Makes the ledgers'' partitions for this month and the next ones. Run daily by the maintain task.';
 grant execute on function bookpost_private.make_partitions(integer) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.make_secret()
+ RETURNS text
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN ('whsec_'::text || encode(sha256(((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) || uuid_send(gen_random_uuid()))), 'base64'::text));
+grant execute on function bookpost_private.make_secret() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.message_of(delivery bookpost_private.deliveries, notification_ids uuid[])
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT jsonb_build_object('id', (delivery).id, 'channel', (delivery).channel, 'kind', (delivery).kind, 'createdAt', (delivery).created_at, 'person', ( SELECT jsonb_build_object('id', u.id, 'appUserId', u.app_user_id, 'name', u.name, 'language', u.language, 'timeZone', u.time_zone, 'email',
+                 CASE
+                     WHEN ((message_of.delivery).channel = 'email'::text) THEN u.email
+                     ELSE NULL::text
+                 END, 'phoneNumber',
+                 CASE
+                     WHEN ((message_of.delivery).channel = 'sms'::text) THEN u.phone_number
+                     ELSE NULL::text
+                 END, 'unsubscribeToken',
+                 CASE
+                     WHEN ((message_of.delivery).channel = 'email'::text) THEN ( SELECT t.token
+                        FROM bookpost_private.unsubscribe_tokens t
+                       WHERE (t.user_id = u.id))
+                     ELSE NULL::uuid
+                 END) AS jsonb_build_object
+            FROM bookpost.users u
+           WHERE (u.id = (message_of.delivery).user_id)), 'endpoint', ( SELECT jsonb_build_object('id', e.id, 'url', e.url, 'description', e.description, 'disabledReason', e.disabled_reason, 'secrets',
+                 CASE
+                     WHEN ((message_of.delivery).channel = 'webhook'::text) THEN ( SELECT jsonb_agg(s.secret ORDER BY s.created_at DESC) AS jsonb_agg
+                        FROM bookpost_private.webhook_secrets s
+                       WHERE ((s.endpoint_id = e.id) AND ((s.ends_at IS NULL) OR (s.ends_at > clock_timestamp()))))
+                     ELSE NULL::jsonb
+                 END) AS jsonb_build_object
+            FROM bookpost.webhook_endpoints e
+           WHERE (e.id = (message_of.delivery).endpoint_id)), 'news', COALESCE(( SELECT jsonb_agg(jsonb_build_object('notificationId', n.id, 'kind', n.kind, 'status', n.status, 'statusVersion', n.status_version, 'isActionRequired', n.is_action_required, 'detail', n.detail, 'location', n.location, 'occurredAt', n.occurred_at, 'localTime', n.local_time, 'timeZone', n.time_zone, 'isDateOnly', n.is_date_only, 'estimatedFrom', n.estimated_from, 'estimatedUntil', n.estimated_until, 'estimatedTimeZone', n.estimated_time_zone, 'isEstimateADate', n.is_estimate_a_date, 'createdAt', n.created_at, 'book', jsonb_build_object('id', b.id, 'appBookId', b.app_book_id, 'title', b.title, 'author', b.author), 'parcel', jsonb_build_object('id', p.id, 'carrierCode', p.carrier_code, 'carrierName', c.name, 'trackingNumber', p.tracking_number, 'trackingPage', COALESCE(p.tracking_url, pb.tracking_url, replace(c.tracking_page, '{number}'::text, p.tracking_number)), 'usualPage', replace(c.tracking_page, '{number}'::text, p.tracking_number))) ORDER BY b.title, b.id, n.created_at, n.id) AS jsonb_agg
+            FROM ((((bookpost.notifications n
+              JOIN bookpost.books b ON ((b.id = n.book_id)))
+              JOIN bookpost.parcels p ON ((p.id = n.parcel_id)))
+              JOIN bookpost.carriers c ON ((c.code = p.carrier_code)))
+              LEFT JOIN bookpost.parcel_books pb ON (((pb.book_id = n.book_id) AND (pb.parcel_id = n.parcel_id))))
+           WHERE (n.id = ANY (message_of.notification_ids))), '[]'::jsonb)) AS jsonb_build_object;
+END;
+grant execute on function bookpost_private.message_of(bookpost_private.deliveries,uuid[]) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.milliseconds(length interval)
  RETURNS integer
@@ -2936,27 +4002,89 @@ $function$;
 comment on function bookpost_private.next_check_at(text,text,text,timestamp with time zone,timestamp with time zone,integer,integer,timestamp without time zone,timestamp without time zone,interval,double precision) is 'When to look at a parcel again, after a look at looked_at that ended in outcome and left it in status. By the outcome''s back-off where it has one; else by the policy of the status for this API, its hours and the estimate (wall clock at the destination); looked_at itself where only the API''s own gate counts. utc_offset: of the newest scan, null where unknown. jitter: 0 to 1, the answer lies a tenth either way. Never null, never before looked_at. The API''s own limits are applied by the caller.';
 grant execute on function bookpost_private.next_check_at(text,text,text,timestamp with time zone,timestamp with time zone,integer,integer,timestamp without time zone,timestamp without time zone,interval,double precision) to bookpost_worker;
 
-CREATE OR REPLACE FUNCTION bookpost_private.notify_owners(parcel_ids uuid[])
+CREATE OR REPLACE FUNCTION bookpost_private.notify_owners(changed_ids uuid[], called_ids uuid[] DEFAULT NULL::uuid[], moved_ids uuid[] DEFAULT NULL::uuid[], answered_ids uuid[] DEFAULT NULL::uuid[])
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
-BEGIN ATOMIC
- INSERT INTO bookpost.notifications (user_id, book_id, parcel_id, status, status_version)  SELECT b.owner_id,
-             b.book_id,
-             p.id,
-             p.status,
-             p.status_version
-            FROM ((((bookpost.users u
-              JOIN bookpost.parcel_books b ON (((b.owner_id = u.id) AND (b.stopped_at IS NULL))))
-              JOIN bookpost.books k ON ((k.id = b.book_id)))
-              JOIN bookpost.parcels p ON ((p.id = b.parcel_id)))
-              JOIN bookpost.parcel_statuses s ON (((s.status = p.status) AND s.is_told)))
-           WHERE (p.id = ANY (notify_owners.parcel_ids))
-          FOR KEY SHARE OF u
-          FOR KEY SHARE OF k ON CONFLICT ON CONSTRAINT notifications_one_per_status_version DO NOTHING;
-END;
-comment on function bookpost_private.notify_owners(uuid[]) is 'Writes the notifications of the present status of some parcels, one per owner and book. Does not commit.';
-grant execute on function bookpost_private.notify_owners(uuid[]) to bookpost_worker;
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  with owners as (
+    select u.id as user_id, b.book_id, p.id as parcel_id, b.first_synced_at is null as is_first, s.is_told,
+      coalesce(p.id = any (changed_ids), false) as is_changed,
+      coalesce(p.id = any (called_ids), false) as is_called,
+      coalesce(p.id = any (moved_ids), false) and p.status not in ('delivered', 'return_to_sender', 'cancelled') as is_moved
+    from bookpost.users u
+    join bookpost.parcel_books b on b.owner_id = u.id and b.stopped_at is null
+    join bookpost.books k on k.id = b.book_id
+    join bookpost.parcels p on p.id = b.parcel_id
+    join bookpost.parcel_statuses s on s.status = p.status
+    where p.id = any (changed_ids) or p.id = any (called_ids) or p.id = any (moved_ids)
+      or (b.first_synced_at is null and p.id = any (answered_ids))
+    -- Waits for whoever is deleting the owner or the book, and then there is nobody to tell. Without it the row's own
+    -- foreign keys would wait, and fail.
+    for key share of u, k
+  ),
+  told as (
+    select o.*, n.kind
+    from owners o
+    cross join lateral (
+      select case
+        when o.is_told and (o.is_changed or o.is_first) then 'stage'
+        when o.is_called then 'action_required'
+        when o.is_moved and not o.is_first then 'estimate'
+      end as kind
+    ) n
+    where n.kind is not null
+  ),
+  written as (
+    insert into bookpost.notifications (
+      user_id, book_id, parcel_id, kind, status, status_version, notice_version, is_action_required, detail, location, occurred_at,
+      local_time, time_zone, is_date_only, estimated_from, estimated_until, estimated_time_zone, is_estimate_a_date
+    )
+    select t.user_id, t.book_id, p.id, t.kind, p.status, p.status_version, case when t.kind <> 'stage' then p.notice_version end,
+      p.is_action_required, left(coalesce(e.description, p.raw_text), 500), e.location, e.occurred_at, e.local_time, e.time_zone,
+      coalesce(e.is_date_only, false), p.estimated_from, p.estimated_until, p.estimated_time_zone, p.is_estimate_a_date
+    from told t
+    join bookpost.parcels p on p.id = t.parcel_id
+    left join lateral bookpost_private.telling_scan(p.id, p.status) e on true
+    where not (t.is_first and coalesce(e.sort_at < now() - bookpost_private.stale_after(), false))
+    -- Told already: one who began to follow the parcel again.
+    on conflict on constraint notifications_one_per_status_version do nothing
+    returning id
+  )
+  select array_agg(w.id) into v_ids from written w;
+  if v_ids is not null then
+    perform bookpost_private.queue_deliveries(v_ids);
+  end if;
+end;
+$function$;
+comment on function bookpost_private.notify_owners(uuid[],uuid[],uuid[],uuid[]) is 'Tells owners what is new of some parcels, and queues the messages: changed: the stage; called: the carrier waits for the recipient; moved: the estimate, by a day or more; answered: the carrier has answered, and whoever heard of the parcel for the first time by it is told its stage unless that is 72 hours old. One notification for each owner and book: the first of these that holds. Does not commit.';
+grant execute on function bookpost_private.notify_owners(uuid[],uuid[],uuid[],uuid[]) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.offer_channels(worker_id text, channels text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update bookpost_private.workers w set channels = offer_channels.channels
+  where w.id = offer_channels.worker_id and w.channels <> offer_channels.channels;
+  -- A second worker waits here, and then finds nothing to change.
+  update bookpost_private.channels c set is_configured = n.is_configured
+  from (
+    select k.channel, k.channel = 'webhook' or exists (
+      select from bookpost_private.workers w
+      where k.channel = any (w.channels) and w.beat_at > clock_timestamp() - bookpost_private.dead_after()
+    ) as is_configured
+    from bookpost_private.channels k
+  ) n
+  where c.channel = n.channel and c.is_configured <> n.is_configured;
+end;
+$function$;
+comment on function bookpost_private.offer_channels(text,text[]) is 'A living worker says by which channels it can send; said again every few seconds. A channel that no living worker offers is not configured, and no message is queued for it. While no worker lives, nothing changes. Does not commit.';
+grant execute on function bookpost_private.offer_channels(text,text[]) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.parcel_may_be_asked_at(api_code text, counted_day date, counted_calls integer)
  RETURNS timestamp with time zone
@@ -3052,6 +4180,41 @@ $function$;
 comment on function bookpost_private.protect_table(regclass) is 'Row-level security enabled and forced, everything allowed to bookpost_worker, nothing to anyone else. For migrations.';
 grant execute on function bookpost_private.protect_table(regclass) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.prune_deliveries()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+begin
+  delete from bookpost_private.deliveries d
+  where d.id in (
+    select o.id from bookpost_private.deliveries o
+    where o.ended_at < clock_timestamp() - case when o.state = 'dead' then interval '90 days' else interval '30 days' end
+    limit 50000
+    -- skip locked: a person is retrying it this moment.
+    for update skip locked
+  );
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$function$;
+comment on function bookpost_private.prune_deliveries() is 'Removes messages that ended 30 days ago, dead ones after 90. Returns how many, 50,000 at most. Does not commit.';
+grant execute on function bookpost_private.prune_deliveries() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.put_off_delivery(delivery_id uuid, until timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  update bookpost_private.deliveries d set state = 'queued', due_at = put_off_delivery.until where d.id = put_off_delivery.delivery_id;
+  perform bookpost_private.add_delivery_jobs(array[delivery_id]);
+end;
+$function$;
+grant execute on function bookpost_private.put_off_delivery(uuid,timestamp with time zone) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.quarantine_failed_parcels()
  RETURNS integer
  LANGUAGE plpgsql
@@ -3083,6 +4246,61 @@ end;
 $function$;
 grant execute on function bookpost_private.quarantine_failed_parcels() to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.queue_deliveries(notification_ids uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  with ways as (
+    select n.id as notification_id, n.user_id, n.parcel_id, n.created_at, w.channel, w.endpoint_id,
+      case when w.damping is not null and n.kind = 'stage' then (
+        select max(o.created_at) + w.damping
+        from bookpost.notifications o
+        where o.user_id = n.user_id and o.book_id = n.book_id and o.parcel_id = n.parcel_id and o.id <> n.id
+          and o.kind = 'stage' and o.status = n.status and o.created_at > n.created_at - w.damping
+      ) end as damped_until
+    from bookpost.notifications n
+    join bookpost.users u on u.id = n.user_id
+    cross join lateral (
+      select c.channel, null::uuid as endpoint_id, c.damping
+      from bookpost_private.channels c
+      where c.channel <> 'webhook' and c.is_configured and bookpost_private.why_not_reached(u, c.channel) is null
+      union all
+      select 'webhook', e.id, null
+      from bookpost.webhook_endpoints e
+      where (e.user_id = n.user_id or e.user_id is null) and e.disabled_at is null
+    ) w
+    where n.id = any (notification_ids)
+  ),
+  messages as (
+    select gen_random_uuid() as id, w.user_id, w.parcel_id, w.channel, w.endpoint_id,
+      max(w.damped_until) as damped_until, array_agg(w.notification_id) as notification_ids
+    from ways w
+    group by w.user_id, w.parcel_id, w.channel, w.endpoint_id
+  ),
+  queued as (
+    insert into bookpost_private.deliveries (id, user_id, channel, endpoint_id, kind, due_at)
+    select m.id, m.user_id, m.channel, m.endpoint_id, 'news', greatest(clock_timestamp(), m.damped_until)
+    from messages m
+    returning id
+  ),
+  items as (
+    insert into bookpost_private.delivery_items (delivery_id, notification_id, channel, endpoint_id)
+    select m.id, i.id, m.channel, m.endpoint_id
+    from messages m cross join lateral unnest(m.notification_ids) i (id)
+  )
+  select array_agg(q.id) into v_ids from queued q;
+  if v_ids is not null then
+    perform bookpost_private.add_delivery_jobs(v_ids);
+  end if;
+end;
+$function$;
+comment on function bookpost_private.queue_deliveries(uuid[]) is 'Queues the messages that carry these notifications, by every channel that is configured and wanted and to every endpoint in use. A stage that was told within the channel''s damping waits until that is over. Does not commit.';
+grant execute on function bookpost_private.queue_deliveries(uuid[]) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.queued_lookups()
  RETURNS TABLE(parcel_id uuid, job_id bigint, run_at timestamp with time zone, attempts integer, max_attempts integer, locked_at timestamp with time zone, locked_by text, last_error text)
  LANGUAGE plpgsql
@@ -3097,6 +4315,28 @@ begin
 end;
 $function$;
 grant execute on function bookpost_private.queued_lookups() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.quiet_end(person bookpost.users, at timestamp with time zone)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT (((l.day + (quiet_end.person).quiet_until) +
+         CASE
+             WHEN (((quiet_end.person).quiet_from > (quiet_end.person).quiet_until) AND (l.hour >= (quiet_end.person).quiet_from)) THEN '1 day'::interval
+             ELSE '00:00:00'::interval
+         END) AT TIME ZONE (quiet_end.person).time_zone) AS timezone
+    FROM ( SELECT ((quiet_end.at AT TIME ZONE (quiet_end.person).time_zone))::date AS day,
+             ((quiet_end.at AT TIME ZONE (quiet_end.person).time_zone))::time without time zone AS hour) l
+   WHERE
+         CASE
+             WHEN ((quiet_end.person).quiet_from < (quiet_end.person).quiet_until) THEN ((l.hour >= (quiet_end.person).quiet_from) AND (l.hour < (quiet_end.person).quiet_until))
+             ELSE ((l.hour >= (quiet_end.person).quiet_from) OR (l.hour < (quiet_end.person).quiet_until))
+         END;
+END;
+comment on function bookpost_private.quiet_end(bookpost.users,timestamp with time zone) is 'When the quiet hours end in which a moment lies, by the person''s own zone; null: it lies in none, or she has none.';
+grant execute on function bookpost_private.quiet_end(bookpost.users,timestamp with time zone) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.read_allowance(api_code text, at timestamp with time zone)
  RETURNS bookpost_private.call_allowance
@@ -3151,6 +4391,8 @@ declare
   v_api record;
   v_previous jsonb;
   v_changed uuid[];
+  v_called uuid[];
+  v_moved uuid[];
 begin
   -- In class 22, so that the sender finds the one that is wrong.
   if exists (
@@ -3279,7 +4521,8 @@ begin
 
   -- 4. The status, and who is told of it.
   with target as (
-    select w.*, p.status as old_status, p.is_return or coalesce(w.is_return, false) as returns, f.status as new_status,
+    select w.*, p.status as old_status, p.is_action_required as was_action_required, p.told_estimated_until as told_estimate,
+      p.is_return or coalesce(w.is_return, false) as returns, f.status as new_status,
       f.reason_code, f.is_action_required, f.delivered_at, f.delivered_local_time, f.delivered_time_zone
     from unnest(v_work) w
     join bookpost.parcels p on p.id = w.parcel_id
@@ -3292,6 +4535,8 @@ begin
       status = t.new_status,
       status_version = p.status_version + (p.status <> t.new_status)::integer,
       status_changed_at = case when p.status <> t.new_status then v_now else p.status_changed_at end,
+      notice_version = p.notice_version
+        + ((t.is_action_required and not p.is_action_required) or bookpost_private.has_estimate_moved(p.told_estimated_until, t.estimated_until))::integer,
       raw_status = t.raw_status,
       raw_text = t.raw_text,
       reason_code = t.reason_code,
@@ -3303,6 +4548,13 @@ begin
       estimated_until = coalesce(t.estimated_until, p.estimated_until),
       estimated_time_zone = case when t.estimated_from is null then p.estimated_time_zone else t.estimated_time_zone end,
       is_estimate_a_date = case when t.estimated_from is null then p.is_estimate_a_date else t.is_estimate_a_date end,
+      -- A new stage is told with the estimate.
+      told_estimated_until = case
+        when p.told_estimated_until is null or p.status <> t.new_status
+          or bookpost_private.has_estimate_moved(p.told_estimated_until, t.estimated_until)
+          then coalesce(t.estimated_until, p.told_estimated_until)
+        else p.told_estimated_until
+      end,
       delivered_at = t.delivered_at,
       delivered_local_time = t.delivered_local_time,
       delivered_time_zone = t.delivered_time_zone,
@@ -3310,10 +4562,16 @@ begin
       tracking_url = coalesce(t.tracking_url, p.tracking_url)
     from target t
     where p.id = t.parcel_id
-    returning p.id, p.status <> t.old_status as is_new
+    returning p.id, p.status <> t.old_status as is_new, p.is_action_required and not t.was_action_required as is_called,
+      bookpost_private.has_estimate_moved(t.told_estimate, t.estimated_until) as is_moved
   )
-  select array_agg(c.id) into v_changed from changed c where c.is_new;
-  perform bookpost_private.notify_owners(v_changed);
+  select array_agg(c.id) filter (where c.is_new), array_agg(c.id) filter (where c.is_called), array_agg(c.id) filter (where c.is_moved)
+  into v_changed, v_called, v_moved
+  from changed c;
+  perform bookpost_private.notify_owners(
+    v_changed, v_called, v_moved,
+    array(select w.parcel_id from unnest(v_work) w where w.outcome in ('updated', 'unchanged'))
+  );
 
   update bookpost.parcel_books b set first_synced_at = v_now
   from unnest(v_work) w
@@ -3507,11 +4765,13 @@ CREATE OR REPLACE FUNCTION bookpost_private.refold_parcel(parcel_id uuid)
 AS $function$
 declare
   v_is_new boolean;
+  v_is_called boolean;
 begin
   update bookpost.parcels p set
     status = f.status,
     status_version = p.status_version + (p.status <> f.status)::integer,
     status_changed_at = case when p.status <> f.status then clock_timestamp() else p.status_changed_at end,
+    notice_version = p.notice_version + (f.is_action_required and not p.is_action_required)::integer,
     reason_code = f.reason_code,
     is_action_required = f.is_action_required,
     delivered_at = f.delivered_at,
@@ -3520,9 +4780,12 @@ begin
   from bookpost.parcels o
   cross join lateral bookpost_private.fold_status(o.id, o.is_return, null, o.status) f
   where p.id = refold_parcel.parcel_id and o.id = p.id
-  returning p.status <> o.status into v_is_new;
-  if v_is_new then
-    perform bookpost_private.notify_owners(array[refold_parcel.parcel_id]);
+  returning p.status <> o.status, p.is_action_required and not o.is_action_required into v_is_new, v_is_called;
+  if v_is_new or v_is_called then
+    perform bookpost_private.notify_owners(
+      case when v_is_new then array[refold_parcel.parcel_id] end,
+      case when v_is_called then array[refold_parcel.parcel_id] end
+    );
   end if;
   perform bookpost_private.close_finished_parcels(array[refold_parcel.parcel_id]);
 end;
@@ -3595,6 +4858,52 @@ CREATE OR REPLACE FUNCTION bookpost_private.released_share(since interval, relea
 RETURN CASE WHEN (since >= release_duration) THEN (1)::numeric ELSE ((power(LEAST(EXTRACT(epoch FROM (since + ahead)), EXTRACT(epoch FROM release_duration)), (2)::numeric) - power(EXTRACT(epoch FROM since), (2)::numeric)) / (power(EXTRACT(epoch FROM release_duration), (2)::numeric) - power(EXTRACT(epoch FROM since), (2)::numeric))) END;
 comment on function bookpost_private.released_share(interval,interval,interval) is 'Of the parcels due now, which part may go out in the stretch of time ahead, so that all have gone by the end of release_duration, slowly at first.';
 grant execute on function bookpost_private.released_share(interval,interval,interval) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.repair_deliveries()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  with failed as (
+    select substring(j.key from 10)::uuid as id, j.last_error
+    from graphile_worker.jobs j
+    where j.task_identifier in ('send_email', 'send_sms', 'send_webhook') and j.attempts >= j.max_attempts and j.locked_at is null
+      and j.key ~ '^delivery:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+  ),
+  held as (
+    -- skip locked: someone is at it; the next dispatch looks again.
+    select d.id from bookpost_private.deliveries d
+    where d.id in (select f.id from failed f) and d.state in ('queued', 'sending')
+    for no key update skip locked
+  )
+  update bookpost_private.deliveries d
+  set state = 'dead', reason = 'failed', ended_at = clock_timestamp(), last_error = left(f.last_error, 500)
+  from failed f join held h using (id)
+  where d.id = f.id;
+
+  select array_agg(l.id) into v_ids
+  from (
+    select d.id from bookpost_private.deliveries d
+    -- A minute: its job was added in the commit that made it, or is being ended this moment.
+    where d.state in ('queued', 'sending') and d.due_at < clock_timestamp() - interval '1 minute'
+      and (d.attempted_at is null or d.attempted_at < clock_timestamp() - interval '1 minute')
+      and not exists (select from graphile_worker.jobs j where j.key = 'delivery:' || d.id)
+    order by d.due_at
+    limit 10000
+    -- skip locked: it is in someone's hands.
+    for no key update skip locked
+  ) l;
+  if v_ids is not null then
+    perform bookpost_private.add_delivery_jobs(v_ids);
+  end if;
+  return coalesce(array_length(v_ids, 1), 0);
+end;
+$function$;
+comment on function bookpost_private.repair_deliveries() is 'Gives messages that wait without a job in the queue a new one, and ends those whose job failed for good. Called by every dispatch. Returns how many got a job. Does not commit.';
+grant execute on function bookpost_private.repair_deliveries() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.repair_timetable()
  RETURNS void
@@ -3742,6 +5051,77 @@ CREATE OR REPLACE FUNCTION bookpost_private.retry_after(milliseconds double prec
 RETURN make_interval(secs => (GREATEST((1000)::double precision, LEAST(milliseconds, (86400000)::double precision)) / (1000.0)::double precision));
 grant execute on function bookpost_private.retry_after(double precision) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.retry_delivery(delivery_id uuid)
+ RETURNS bookpost_private.deliveries
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_delivery bookpost_private.deliveries;
+begin
+  select d.* into v_delivery from bookpost_private.deliveries d where d.id = retry_delivery.delivery_id for no key update;
+  if not found then
+    raise exception 'There is no message %.', retry_delivery.delivery_id using errcode = 'BP404';
+  end if;
+  if v_delivery.state <> 'dead' then
+    raise exception 'Message % is % and not dead; only a dead one is sent again.', v_delivery.id, v_delivery.state using errcode = 'BP409';
+  end if;
+  if exists (select from bookpost.webhook_endpoints e where e.id = v_delivery.endpoint_id and e.disabled_at is not null)
+    and v_delivery.channel = 'webhook'
+  then
+    raise exception 'The endpoint of message % is disabled: enable it first.', v_delivery.id
+      using errcode = 'BP409', hint = format('bookpost webhook enable %s', v_delivery.endpoint_id);
+  end if;
+  update bookpost_private.deliveries d
+  -- Its age is counted anew as well.
+  set state = 'queued', reason = null, ended_at = null, failure_count = 0, due_at = clock_timestamp(), created_at = clock_timestamp()
+  where d.id = v_delivery.id
+  returning d.* into v_delivery;
+  perform bookpost_private.add_delivery_jobs(array[v_delivery.id]);
+  return v_delivery;
+end;
+$function$;
+comment on function bookpost_private.retry_delivery(uuid) is 'Queues a dead message once more, as if it were new. Raises BP404 for an unknown one, BP409 for one that is not dead or whose endpoint is disabled. Does not commit.';
+grant execute on function bookpost_private.retry_delivery(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.route_of(delivery bookpost_private.deliveries)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN CASE (delivery).channel WHEN 'webhook'::text THEN ('webhook:'::text || (delivery).endpoint_id) ELSE (delivery).channel END;
+grant execute on function bookpost_private.route_of(bookpost_private.deliveries) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.send_test(person uuid)
+ RETURNS SETOF uuid
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_ids uuid[];
+begin
+  if not exists (select from bookpost.users u where u.id = send_test.person) then
+    raise exception 'There is no user %.', send_test.person using errcode = 'BP404';
+  end if;
+  with queued as (
+    insert into bookpost_private.deliveries (user_id, channel, endpoint_id, kind)
+    select send_test.person, c.channel, e.id, 'test'
+    from bookpost_private.channels c
+    left join bookpost.webhook_endpoints e
+      on c.channel = 'webhook' and (e.user_id = send_test.person or e.user_id is null) and e.disabled_at is null
+    where c.is_configured and (c.channel <> 'webhook' or e.id is not null)
+    returning id
+  )
+  select array_agg(q.id) into v_ids from queued q;
+  if v_ids is not null then
+    perform bookpost_private.add_delivery_jobs(v_ids);
+  end if;
+  return query select unnest(v_ids);
+end;
+$function$;
+comment on function bookpost_private.send_test(uuid) is 'Queues a test message to a person by every channel that is configured and to her endpoints; those she is not reached by end as dropped, with the reason. Returns their ids. Raises BP404. Does not commit.';
+grant execute on function bookpost_private.send_test(uuid) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.soonest_look(parcel_check bookpost_private.checks)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -3773,6 +5153,13 @@ begin
 end;
 $function$;
 grant execute on function bookpost_private.spend_call(bookpost_private.call_allowance,timestamp with time zone) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.stale_after()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '72:00:00'::interval;
+grant execute on function bookpost_private.stale_after() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.sweep(is_thorough boolean DEFAULT false)
  RETURNS integer
@@ -3858,7 +5245,7 @@ begin
     delete from bookpost_private.worker_deaths d where d.found_at < v_now - interval '30 days';
     select coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
     from graphile_worker.jobs j
-    where j.task_identifier in ('dispatch', 'track_book', 'maintain')
+    where j.task_identifier in ('dispatch', 'track_book', 'maintain', 'send_email', 'send_sms', 'send_webhook')
       and j.locked_at < v_now - bookpost_private.dead_after()
       and not exists (select from bookpost_private.workers w where w.id = j.locked_by);
     if v_dead <> '{}' then
@@ -3884,6 +5271,38 @@ end;
 $function$;
 comment on function bookpost_private.sweep(boolean) is 'Frees the jobs of workers that stopped beating, closes lookups whose worker died or whose lease ran out as interrupted, and asks for a dispatch where the last is more than a minute ago; thorough (once a minute, by dispatch): also jobs of workers that never beat. Returns how many lookups. Does not commit.';
 grant execute on function bookpost_private.sweep(boolean) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.telling_scan(parcel_id uuid, status text)
+ RETURNS SETOF bookpost.tracking_events
+ LANGUAGE sql
+ STABLE ROWS 1
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT e.parcel_id,
+     e.identity,
+     e.occurred_at,
+     e.local_time,
+     e.time_zone,
+     e.is_date_only,
+     e.raw_time,
+     e.status,
+     e.raw_code,
+     e.is_code_listed,
+     e.description,
+     e.location,
+     e.country_code,
+     e.reason_code,
+     e.is_action_required,
+     e.sort_at,
+     e.sort_rank,
+     e.first_seen_at
+    FROM (bookpost.tracking_events e
+      JOIN bookpost.parcels p ON ((p.id = e.parcel_id)))
+   WHERE ((e.parcel_id = telling_scan.parcel_id) AND (NOT bookpost_private.is_of_earlier_life(e.occurred_at, e.local_time, e.is_date_only, p.sent_on, p.created_at)))
+   ORDER BY COALESCE((e.status = telling_scan.status), false) DESC, e.sort_at DESC, e.sort_rank DESC, e.identity DESC
+  LIMIT 1;
+END;
+grant execute on function bookpost_private.telling_scan(uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.tg_carrier_apis__insert_companions()
  RETURNS trigger
@@ -3971,6 +5390,28 @@ end;
 $function$;
 grant execute on function bookpost_private.tg_parcel_books__note_forsaken() to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.tg_users__forget_address()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if NEW.phone_number is distinct from OLD.phone_number then
+    -- An app that has verified the new number itself says so in the same statement.
+    if NEW.phone_verified_at is not distinct from OLD.phone_verified_at then
+      NEW.phone_verified_at := null;
+      NEW.is_sms_wanted := false;
+    end if;
+    NEW.sms_opted_out_at := null;
+  end if;
+  if NEW.email is distinct from OLD.email then
+    NEW.email_refused_at := null;
+  end if;
+  return NEW;
+end;
+$function$;
+grant execute on function bookpost_private.tg_users__forget_address() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.try_quarantined_parcel()
  RETURNS void
  LANGUAGE sql
@@ -3992,6 +5433,30 @@ END;
 comment on function bookpost_private.try_quarantined_parcel() is 'Lets one parcel that was set aside after two deaths of workers be looked at once more, unless another is being tried. Does not commit.';
 grant execute on function bookpost_private.try_quarantined_parcel() to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.waiting_digest(user_id uuid, channel text, due_at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id uuid;
+begin
+  select d.id into v_id from bookpost_private.deliveries d
+  where d.user_id = waiting_digest.user_id and d.channel = waiting_digest.channel and d.kind = 'digest' and d.state = 'queued'
+  -- Two, where one was begun, failed, and waits again.
+  order by d.created_at, d.id
+  limit 1;
+  if not found then
+    insert into bookpost_private.deliveries (user_id, channel, kind, due_at)
+    values (waiting_digest.user_id, waiting_digest.channel, 'digest', waiting_digest.due_at)
+    returning id into v_id;
+    perform bookpost_private.add_delivery_jobs(array[v_id]);
+  end if;
+  return v_id;
+end;
+$function$;
+grant execute on function bookpost_private.waiting_digest(uuid,text,timestamp with time zone) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.wake_dispatch()
  RETURNS void
  LANGUAGE sql
@@ -4005,6 +5470,36 @@ AS $function$
 $function$;
 comment on function bookpost_private.wake_dispatch() is 'Asks for a dispatch now instead of at the next minute. Does not commit.';
 grant execute on function bookpost_private.wake_dispatch() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.why_not_reached(person bookpost.users, channel text)
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT
+         CASE channel
+             WHEN 'email'::text THEN
+             CASE
+                 WHEN ((person).email IS NULL) THEN 'no_address'::text
+                 WHEN ((person).email_opted_out_at IS NOT NULL) THEN 'opted_out'::text
+                 WHEN (NOT (person).is_email_wanted) THEN 'not_wanted'::text
+                 WHEN ((person).email_refused_at IS NOT NULL) THEN 'address_refused'::text
+                 ELSE NULL::text
+             END
+             WHEN 'sms'::text THEN
+             CASE
+                 WHEN ((person).phone_number IS NULL) THEN 'no_address'::text
+                 WHEN ((person).sms_opted_out_at IS NOT NULL) THEN 'opted_out'::text
+                 WHEN ((person).phone_verified_at IS NULL) THEN 'not_verified'::text
+                 WHEN (NOT (person).is_sms_wanted) THEN 'not_wanted'::text
+                 ELSE NULL::text
+             END
+             ELSE NULL::text
+         END AS "case";
+END;
+comment on function bookpost_private.why_not_reached(bookpost.users,text) is 'Why a person is not to be reached by email or sms: no_address, opted_out, not_verified, not_wanted, address_refused; null where she is.';
+grant execute on function bookpost_private.why_not_reached(bookpost.users,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.witness_after()
  RETURNS interval

@@ -1,5 +1,5 @@
 --! Previous: sha1:1a45b31ef5220659cee8e0ed63e0fe01f21e0194
---! Hash: sha1:0c26fd680ff15e117c7c8d852619337ae7da4ce4
+--! Hash: sha1:ca95e1ccd11c64efad4d526504441ac52bc2d351
 --! Message: people-and-books
 
 -- Who is told, and what is travelling.
@@ -10,9 +10,16 @@ create table bookpost.users (
   name text,
   email text,
   phone_number text,
+  phone_verified_at timestamptz,
+  language text not null default 'en',
   time_zone text not null default 'UTC',
+  quiet_from time,
+  quiet_until time,
   is_email_wanted boolean not null default true,
   is_sms_wanted boolean not null default false,
+  email_opted_out_at timestamptz,
+  sms_opted_out_at timestamptz,
+  email_refused_at timestamptz,
   created_at timestamptz not null default now(),
   constraint users_app_user_id_is_unique unique (app_user_id),
   -- COLLATE "C" and [0-9]: under an ICU collation \d also takes Arabic-Indic and full-width digits.
@@ -20,6 +27,11 @@ create table bookpost.users (
   constraint users_phone_number_is_e164 check (phone_number collate "C" ~ '^\+[1-9][0-9]{1,14}$'),
   -- 254: the longest address SMTP can carry (RFC 5321, section 4.5.3.1.3, less its angle brackets).
   constraint users_email_has_one_at check (length(email) <= 254 and email ~ '^[^@[:space:]]+@[^@[:space:]]+$'),
+  constraint users_name_is_short check (length(name) <= 200),
+  constraint users_verified_number_is_there check (phone_verified_at is null or phone_number is not null),
+  -- ISO 639, with a country where it matters: en, pt-BR.
+  constraint users_language_is_a_tag check (language collate "C" ~ '^[a-z]{2,3}(-[A-Z]{2})?$'),
+  constraint users_quiet_hours_have_both_ends check ((quiet_from is null) = (quiet_until is null) and quiet_from <> quiet_until),
   constraint users_time_zone_is_known check ((timestamptz '2000-01-01 00:00Z' at time zone time_zone) is not null)
 );
 
@@ -27,10 +39,43 @@ comment on table bookpost.users is 'Someone who is told where books are: a colle
 comment on column bookpost.users.app_user_id is 'The app''s own id of this person; unique, free of meaning to bookpost.';
 comment on column bookpost.users.name is 'As the app shows it.';
 comment on column bookpost.users.email is 'Where mail goes; null: none.';
-comment on column bookpost.users.is_email_wanted is 'Wants email.';
+comment on column bookpost.users.is_email_wanted is 'Wants email; what the app has set. email_opted_out_at outranks it.';
+comment on column bookpost.users.phone_verified_at is
+  'When a code sent to phone_number came back, or the app itself had verified it; null: no text message is sent there. A new number is not verified.';
+comment on column bookpost.users.language is 'In which messages are written, as a language tag such as en or pt-BR; English where it is not to be had.';
+comment on column bookpost.users.quiet_from is 'From this hour, in her own time zone, no email or text message is sent until quiet_until; both null: at any hour.';
+comment on column bookpost.users.quiet_until is 'The end of the quiet hours; before quiet_from it is on the next day.';
+comment on column bookpost.users.email_opted_out_at is 'When she said no to email herself, by a message''s link. The app cannot overrule it; it ends by her own word (opt_in).';
+comment on column bookpost.users.sms_opted_out_at is 'When she said no to text messages herself, by STOP; ends by her own word (opt_in), and with the number.';
+comment on column bookpost.users.email_refused_at is 'When her mail server said that this address does not exist; nothing is sent there until it is changed or she opts in again.';
 comment on column bookpost.users.phone_number is 'In international form (E.164), such as +442079460123; anything else is refused.';
 comment on column bookpost.users.time_zone is 'IANA name such as Europe/London: the zone in which times are shown to this person.';
-comment on column bookpost.users.is_sms_wanted is 'Wants text messages; none is sent before the number has been verified.';
+comment on column bookpost.users.is_sms_wanted is
+  'Wants text messages. Off until the number has been verified, which sets it; sms_opted_out_at outranks it.';
+
+-- What was true of the old address says nothing of the new one.
+create function bookpost_private.tg_users__forget_address() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if NEW.phone_number is distinct from OLD.phone_number then
+    -- An app that has verified the new number itself says so in the same statement.
+    if NEW.phone_verified_at is not distinct from OLD.phone_verified_at then
+      NEW.phone_verified_at := null;
+      NEW.is_sms_wanted := false;
+    end if;
+    NEW.sms_opted_out_at := null;
+  end if;
+  if NEW.email is distinct from OLD.email then
+    NEW.email_refused_at := null;
+  end if;
+  return NEW;
+end;
+$$;
+
+create trigger _100_forget_address before update of phone_number, email on bookpost.users
+  for each row execute function bookpost_private.tg_users__forget_address();
 
 create table bookpost.books (
   id uuid primary key default gen_random_uuid(),

@@ -1,5 +1,5 @@
---! Previous: sha1:0c26fd680ff15e117c7c8d852619337ae7da4ce4
---! Hash: sha1:132633ab1fcff89b8a9ab8a116f52dc31b620835
+--! Previous: sha1:ca95e1ccd11c64efad4d526504441ac52bc2d351
+--! Hash: sha1:6b322361a8922e284134180ef6cef5eb229e5637
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.

@@ -1,8 +1,8 @@
---! Previous: sha1:132633ab1fcff89b8a9ab8a116f52dc31b620835
---! Hash: sha1:e4dfeee386607c7fe0aa641457276e2f3fe36493
+--! Previous: sha1:6b322361a8922e284134180ef6cef5eb229e5637
+--! Hash: sha1:3ce07a3757e8e61a883dacacdf09b41d042ed555
 --! Message: parcels
 
--- What is tracked, for whom, what the carrier saw, and who was told.
+-- What is tracked, for whom, and what the carrier saw.
 
 create function bookpost.normalize_tracking_number(tracking_number text) returns text
 language sql immutable strict parallel safe
@@ -20,6 +20,7 @@ create table bookpost.parcels (
   status text not null default 'pending' references bookpost.parcel_statuses on update cascade on delete restrict,
   status_version integer not null default 0,
   status_changed_at timestamptz not null default now(),
+  notice_version integer not null default 0,
   raw_status text,
   raw_text text,
   reason_code text,
@@ -31,6 +32,7 @@ create table bookpost.parcels (
   first_estimated_from timestamp,
   first_estimated_until timestamp,
   is_estimate_a_date boolean not null default false,
+  told_estimated_until timestamp,
   delivered_at timestamptz,
   delivered_local_time timestamp,
   delivered_time_zone text,
@@ -70,6 +72,10 @@ comment on column bookpost.parcels.closed_reason is 'delivered, returned, cancel
 comment on column bookpost.parcels.tracking_url is 'A public page that the carrier itself named, where it differs from its usual one.';
 comment on column bookpost.parcels.status_version is 'Counts the changes of status; a notification names the version it tells of.';
 comment on column bookpost.parcels.status_changed_at is 'When bookpost learnt of the present status. When it happened, the events tell.';
+comment on column bookpost.parcels.notice_version is
+  'Counts what is worth telling beside the stages: that the carrier waits for the recipient, that the estimate has moved.';
+comment on column bookpost.parcels.told_estimated_until is
+  'The estimate that owners were told of last: from it is measured whether a later one has moved by a day.';
 comment on column bookpost.parcels.raw_status is 'The carrier''s own code for its present state, as sent.';
 comment on column bookpost.parcels.raw_text is 'The carrier''s own words for its present state.';
 comment on column bookpost.parcels.estimated_from is 'Earliest expected delivery, as a wall clock at the destination shows it.';
@@ -185,40 +191,11 @@ create index tracking_events_sort_idx on bookpost.tracking_events (sort_at desc,
 -- The list of unknown codes.
 create index tracking_events_unlisted_idx on bookpost.tracking_events (raw_code) where not is_code_listed;
 
-create table bookpost.notifications (
-  id uuid primary key default gen_random_uuid(),
-  user_id uuid not null references bookpost.users on delete cascade,
-  book_id uuid not null references bookpost.books on delete cascade,
-  parcel_id uuid not null references bookpost.parcels on delete cascade,
-  status text not null references bookpost.parcel_statuses on update cascade on delete restrict,
-  status_version integer not null,
-  created_at timestamptz not null default now(),
-  read_at timestamptz,
-  constraint notifications_one_per_status_version unique (user_id, book_id, parcel_id, status_version)
-);
-
-comment on table bookpost.notifications is
-  'What a person is told in the app: a book reached a new stage. Written in the same commit as the stage itself.';
-
-comment on column bookpost.notifications.user_id is 'Who is told.';
-comment on column bookpost.notifications.status is 'The stage that the book has reached.';
-comment on column bookpost.notifications.status_version is 'Which change of the parcel''s status it tells of.';
-comment on column bookpost.notifications.created_at is 'When the stage was learnt.';
-comment on column bookpost.notifications.read_at is 'When it was read; null: not yet.';
-
--- The operator's list of all notifications, newest first.
-create index notifications_created_at_idx on bookpost.notifications (created_at desc, id desc);
--- "My notifications, newest first", and the count of unread ones.
-create index notifications_user_id_created_at_idx on bookpost.notifications (user_id, created_at desc, id);
-create index notifications_unread_idx on bookpost.notifications (user_id) where read_at is null;
-create index notifications_book_id_idx on bookpost.notifications (book_id);
-create index notifications_parcel_id_idx on bookpost.notifications (parcel_id);
-
 select bookpost_private.protect_table(t) from unnest(array[
-  'bookpost.parcels', 'bookpost.parcel_books', 'bookpost.tracking_events', 'bookpost.notifications'
+  'bookpost.parcels', 'bookpost.parcel_books', 'bookpost.tracking_events'
 ]::regclass[]) t;
 
-grant select on bookpost.parcels, bookpost.parcel_books, bookpost.tracking_events, bookpost.notifications
+grant select on bookpost.parcels, bookpost.parcel_books, bookpost.tracking_events
   to bookpost_member, bookpost_operator;
 
 create policy member_sees_her_own on bookpost.parcel_books for select to bookpost_member
@@ -229,9 +206,6 @@ create policy member_sees_her_books on bookpost.parcels for select to bookpost_m
   using (id = any (array(select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id()))));
 create policy member_sees_her_books on bookpost.tracking_events for select to bookpost_member
   using (parcel_id = any (array(select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id()))));
-create policy member_sees_her_own on bookpost.notifications for select to bookpost_member
-  using (user_id = (select bookpost.current_user_id()));
 create policy operator_sees_all on bookpost.parcel_books for select to bookpost_operator using (true);
 create policy operator_sees_all on bookpost.parcels for select to bookpost_operator using (true);
 create policy operator_sees_all on bookpost.tracking_events for select to bookpost_operator using (true);
-create policy operator_sees_all on bookpost.notifications for select to bookpost_operator using (true);

@@ -1,5 +1,5 @@
---! Previous: sha1:e4dfeee386607c7fe0aa641457276e2f3fe36493
---! Hash: sha1:06bfd757cf823f975cb0a47d04caa7a078a15a21
+--! Previous: sha1:3ce07a3757e8e61a883dacacdf09b41d042ed555
+--! Hash: sha1:1bca82dae0a5219294b5924e5c35f8700bb102b5
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.
@@ -173,11 +173,13 @@ create table bookpost_private.workers (
   beat_at timestamptz not null default clock_timestamp(),
   clock_ahead interval,
   api_fingerprints jsonb not null default '{}',
+  channels text[] not null default '{}',
   stale_results integer not null default 0
 ) with (fillfactor = 50);
 
 comment on table bookpost_private.workers is
   'Which worker processes are alive, and which APIs each has credentials for (api code to a fingerprint of them).';
+comment on column bookpost_private.workers.channels is 'By which channels it can send messages.';
 comment on column bookpost_private.workers.beating_since is 'Since when it has beaten without a gap.';
 comment on column bookpost_private.workers.clock_ahead is
   'How far its wall clock is ahead of the database''s (negative: behind), as it measured last; null: not yet.';

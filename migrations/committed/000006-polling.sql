@@ -1,5 +1,5 @@
---! Previous: sha1:06bfd757cf823f975cb0a47d04caa7a078a15a21
---! Hash: sha1:04c0bc8cfc999555ab9c688b11347a799611ce6e
+--! Previous: sha1:1bca82dae0a5219294b5924e5c35f8700bb102b5
+--! Hash: sha1:a25535d009c004c61678a389246a2c75a780dae2
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

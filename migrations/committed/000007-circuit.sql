@@ -1,5 +1,5 @@
---! Previous: sha1:04c0bc8cfc999555ab9c688b11347a799611ce6e
---! Hash: sha1:b519d6ccbc859746830f02f353da0a0050e0742e
+--! Previous: sha1:a25535d009c004c61678a389246a2c75a780dae2
+--! Hash: sha1:e2420ac9d19da386c3bc88eefa8b8d7919d67662
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:b519d6ccbc859746830f02f353da0a0050e0742e
---! Hash: sha1:798e19aea0195408ff9e0f500b62adc56bbf9f87
+--! Previous: sha1:e2420ac9d19da386c3bc88eefa8b8d7919d67662
+--! Hash: sha1:04dc1f814e6931e022eb3344ba4fcfeea261ced1
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

@@ -1,5 +1,5 @@
---! Previous: sha1:798e19aea0195408ff9e0f500b62adc56bbf9f87
---! Hash: sha1:5b3ddcef6fec984420688f97c98fe7be8d62eb4b
+--! Previous: sha1:04dc1f814e6931e022eb3344ba4fcfeea261ced1
+--! Hash: sha1:dc91671ce98aa2e02a7b0f8f4c81f736e8c5dd02
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

@@ -1,5 +1,5 @@
---! Previous: sha1:5b3ddcef6fec984420688f97c98fe7be8d62eb4b
---! Hash: sha1:f5e4852491df35bf6a2c96e633fe04bfb48e66ce
+--! Previous: sha1:dc91671ce98aa2e02a7b0f8f4c81f736e8c5dd02
+--! Hash: sha1:bcfed8616fc5a5a2ebc58d08424f4dfa0eddfcde
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

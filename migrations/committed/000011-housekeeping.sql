@@ -1,5 +1,5 @@
---! Previous: sha1:f5e4852491df35bf6a2c96e633fe04bfb48e66ce
---! Hash: sha1:0a9f5a1997d23f562a5b5cc9d3400ad236261a07
+--! Previous: sha1:bcfed8616fc5a5a2ebc58d08424f4dfa0eddfcde
+--! Hash: sha1:22d499b5ba37bb6ab70b8d563e90c009ca9ba641
 --! Message: housekeeping
 
 -- Ending what has run its course.

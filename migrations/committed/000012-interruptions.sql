@@ -1,5 +1,5 @@
---! Previous: sha1:0a9f5a1997d23f562a5b5cc9d3400ad236261a07
---! Hash: sha1:287fa1eb9e5d009a41eb21d3720b04180c117cdb
+--! Previous: sha1:22d499b5ba37bb6ab70b8d563e90c009ca9ba641
+--! Hash: sha1:eebf9ddf9c0ce33f26a82700757f8ba178fb027e
 --! Message: interruptions
 
 -- Lookups that do not end, and parcels that are set aside.

@@ -1,5 +1,5 @@
---! Previous: sha1:287fa1eb9e5d009a41eb21d3720b04180c117cdb
---! Hash: sha1:b1c483f88a4f5690eb018777749c49c6422db174
+--! Previous: sha1:eebf9ddf9c0ce33f26a82700757f8ba178fb027e
+--! Hash: sha1:e3f795f4dc89b21a315abe12f9be768379c5261a
 --! Message: liveness
 
 -- Who is alive, and freeing what the dead hold. migrations/README.md tells it as a state machine.
@@ -64,9 +64,9 @@ begin
   -- A second caller waits here, looks at the row again and finds it free.
   update graphile_worker._private_jobs j
   set locked_at = null, locked_by = null, updated_at = now(), run_at = greatest(j.run_at, now()),
-    -- Fetching counts as an attempt, whether or not it was begun. A parcel's crashes are counted by its lookups.
+    -- Fetching counts as an attempt, whether or not it was begun. A parcel's crashes are counted by its lookups, a message's by itself.
     attempts = j.attempts - (
-      j.attempts > 0 and j.task_id in (select t.id from graphile_worker._private_tasks t where t.identifier = 'track_book')
+      j.attempts > 0 and j.task_id in (select t.id from graphile_worker._private_tasks t where t.identifier in ('track_book', 'send_email', 'send_sms', 'send_webhook'))
     )::integer
   where j.locked_by = any (worker_ids) and j.locked_at < locked_before and not (j.id = any (kept_ids));
   get diagnostics v_count = row_count;
@@ -78,7 +78,7 @@ end;
 $$;
 
 comment on function bookpost_private.free_jobs(text[], timestamptz, bigint[]) is
-  'Gives jobs that some workers locked before a time back to the queue, except those listed; a lookup''s attempt is given back with it. Returns how many. Does not commit.';
+  'Gives jobs that some workers locked before a time back to the queue, except those listed; a lookup''s or message''s attempt is given back with it. Returns how many. Does not commit.';
 
 -- What a living worker holds and does not know of: the answer to its fetch or to its asking for permits was lost, or the
 -- word that a job had ended.
@@ -193,7 +193,7 @@ begin
     delete from bookpost_private.worker_deaths d where d.found_at < v_now - interval '30 days';
     select coalesce(array_agg(distinct j.locked_by), '{}') into v_dead
     from graphile_worker.jobs j
-    where j.task_identifier in ('dispatch', 'track_book', 'maintain')
+    where j.task_identifier in ('dispatch', 'track_book', 'maintain', 'send_email', 'send_sms', 'send_webhook')
       and j.locked_at < v_now - bookpost_private.dead_after()
       and not exists (select from bookpost_private.workers w where w.id = j.locked_by);
     if v_dead <> '{}' then

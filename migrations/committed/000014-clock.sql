@@ -1,5 +1,5 @@
---! Previous: sha1:b1c483f88a4f5690eb018777749c49c6422db174
---! Hash: sha1:2c0532ec5b0c827036b1cd0e5287f939f1ec923c
+--! Previous: sha1:e3f795f4dc89b21a315abe12f9be768379c5261a
+--! Hash: sha1:8cba10eb9a0379296f253ffec07ab050093bc70d
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

@@ -1,5 +1,5 @@
---! Previous: sha1:2c0532ec5b0c827036b1cd0e5287f939f1ec923c
---! Hash: sha1:d3ecd8fb77b66c0c0b7bd884da5e39e65f635f70
+--! Previous: sha1:8cba10eb9a0379296f253ffec07ab050093bc70d
+--! Hash: sha1:ef0d3938a24601d9616d5dd4b1c297166b44811f
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.
@@ -39,6 +39,7 @@ begin
   perform bookpost_private.sweep(true);
   perform bookpost_private.quarantine_failed_parcels();
   perform bookpost_private.try_quarantined_parcel();
+  perform bookpost_private.repair_deliveries();
   select bookpost_private.clamp_deadlines(d.dispatched_at) into strict v_is_clamped from bookpost_private.dispatch_clock d;
   -- Only now: what these have made due goes with this dispatch.
   v_now := clock_timestamp();

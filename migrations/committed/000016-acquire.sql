@@ -1,5 +1,5 @@
---! Previous: sha1:d3ecd8fb77b66c0c0b7bd884da5e39e65f635f70
---! Hash: sha1:8fb1efcfa92ced329edfadf48720da93e71d056d
+--! Previous: sha1:ef0d3938a24601d9616d5dd4b1c297166b44811f
+--! Hash: sha1:187831537ccdf33d6df6dab222334b706b8f45a0
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

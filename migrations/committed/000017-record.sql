@@ -1,5 +1,5 @@
---! Previous: sha1:8fb1efcfa92ced329edfadf48720da93e71d056d
---! Hash: sha1:0f0bc96c8836cb3595b5e14802293c291672ef89
+--! Previous: sha1:187831537ccdf33d6df6dab222334b706b8f45a0
+--! Hash: sha1:5f51337a9ddb47189de09562d299f505725abeef
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -68,6 +68,11 @@ end;
 comment on function bookpost_private.fold_status(uuid, boolean, text, text) is
   'The status told by a parcel''s scans, whatever the order they came in; told_status, and after it the present one, count only where no scan carries a stage. Scans of an earlier life of the number count for nothing; is_set_aside: there are no others, and the status is pending. A return that is delivered is return_to_sender with a delivery time. One row always.';
 
+-- A day: less is noise (chosen). An estimate that is told for the first time has not moved.
+create function bookpost_private.has_estimate_moved(told timestamp, estimate timestamp) returns boolean
+language sql immutable parallel safe
+return coalesce(estimate - told >= interval '1 day' or told - estimate >= interval '1 day', false);
+
 create type bookpost_private.lookup_report as (
   -- What the worker sends.
   lookup_id uuid,
@@ -111,29 +116,6 @@ create function bookpost_private.retry_after(milliseconds double precision) retu
 language sql immutable strict parallel safe
 return make_interval(secs => greatest(1000, least(milliseconds, 86400000)) / 1000.0);
 
--- Tells every owner who waits for one of these parcels of the stage that it has reached.
-create function bookpost_private.notify_owners(parcel_ids uuid[]) returns void
-language sql
-set search_path = pg_catalog, pg_temp
-begin atomic
-  insert into bookpost.notifications (user_id, book_id, parcel_id, status, status_version)
-  select b.owner_id, b.book_id, p.id, p.status, p.status_version
-  from bookpost.users u
-  join bookpost.parcel_books b on b.owner_id = u.id and b.stopped_at is null
-  join bookpost.books k on k.id = b.book_id
-  join bookpost.parcels p on p.id = b.parcel_id
-  join bookpost.parcel_statuses s on s.status = p.status and s.is_told
-  where p.id = any (parcel_ids)
-  -- Waits for whoever is deleting the owner or the book, and then there is nobody to tell. Without it the row's own
-  -- foreign keys would wait, and fail.
-  for key share of u, k
-  -- Told already: impossible while versions only grow; if it happens, telling twice is the greater evil.
-  on conflict on constraint notifications_one_per_status_version do nothing;
-end;
-
-comment on function bookpost_private.notify_owners(uuid[]) is
-  'Writes the notifications of the present status of some parcels, one per owner and book. Does not commit.';
-
 -- Brings a parcel's row in line with its scans after a person changed what counts. The caller holds the lock on its row in checks.
 create function bookpost_private.refold_parcel(parcel_id uuid) returns void
 language plpgsql
@@ -141,11 +123,13 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_is_new boolean;
+  v_is_called boolean;
 begin
   update bookpost.parcels p set
     status = f.status,
     status_version = p.status_version + (p.status <> f.status)::integer,
     status_changed_at = case when p.status <> f.status then clock_timestamp() else p.status_changed_at end,
+    notice_version = p.notice_version + (f.is_action_required and not p.is_action_required)::integer,
     reason_code = f.reason_code,
     is_action_required = f.is_action_required,
     delivered_at = f.delivered_at,
@@ -154,9 +138,12 @@ begin
   from bookpost.parcels o
   cross join lateral bookpost_private.fold_status(o.id, o.is_return, null, o.status) f
   where p.id = refold_parcel.parcel_id and o.id = p.id
-  returning p.status <> o.status into v_is_new;
-  if v_is_new then
-    perform bookpost_private.notify_owners(array[refold_parcel.parcel_id]);
+  returning p.status <> o.status, p.is_action_required and not o.is_action_required into v_is_new, v_is_called;
+  if v_is_new or v_is_called then
+    perform bookpost_private.notify_owners(
+      case when v_is_new then array[refold_parcel.parcel_id] end,
+      case when v_is_called then array[refold_parcel.parcel_id] end
+    );
   end if;
   perform bookpost_private.close_finished_parcels(array[refold_parcel.parcel_id]);
 end;
@@ -183,6 +170,8 @@ declare
   v_api record;
   v_previous jsonb;
   v_changed uuid[];
+  v_called uuid[];
+  v_moved uuid[];
 begin
   -- In class 22, so that the sender finds the one that is wrong.
   if exists (
@@ -311,7 +300,8 @@ begin
 
   -- 4. The status, and who is told of it.
   with target as (
-    select w.*, p.status as old_status, p.is_return or coalesce(w.is_return, false) as returns, f.status as new_status,
+    select w.*, p.status as old_status, p.is_action_required as was_action_required, p.told_estimated_until as told_estimate,
+      p.is_return or coalesce(w.is_return, false) as returns, f.status as new_status,
       f.reason_code, f.is_action_required, f.delivered_at, f.delivered_local_time, f.delivered_time_zone
     from unnest(v_work) w
     join bookpost.parcels p on p.id = w.parcel_id
@@ -324,6 +314,8 @@ begin
       status = t.new_status,
       status_version = p.status_version + (p.status <> t.new_status)::integer,
       status_changed_at = case when p.status <> t.new_status then v_now else p.status_changed_at end,
+      notice_version = p.notice_version
+        + ((t.is_action_required and not p.is_action_required) or bookpost_private.has_estimate_moved(p.told_estimated_until, t.estimated_until))::integer,
       raw_status = t.raw_status,
       raw_text = t.raw_text,
       reason_code = t.reason_code,
@@ -335,6 +327,13 @@ begin
       estimated_until = coalesce(t.estimated_until, p.estimated_until),
       estimated_time_zone = case when t.estimated_from is null then p.estimated_time_zone else t.estimated_time_zone end,
       is_estimate_a_date = case when t.estimated_from is null then p.is_estimate_a_date else t.is_estimate_a_date end,
+      -- A new stage is told with the estimate.
+      told_estimated_until = case
+        when p.told_estimated_until is null or p.status <> t.new_status
+          or bookpost_private.has_estimate_moved(p.told_estimated_until, t.estimated_until)
+          then coalesce(t.estimated_until, p.told_estimated_until)
+        else p.told_estimated_until
+      end,
       delivered_at = t.delivered_at,
       delivered_local_time = t.delivered_local_time,
       delivered_time_zone = t.delivered_time_zone,
@@ -342,10 +341,16 @@ begin
       tracking_url = coalesce(t.tracking_url, p.tracking_url)
     from target t
     where p.id = t.parcel_id
-    returning p.id, p.status <> t.old_status as is_new
+    returning p.id, p.status <> t.old_status as is_new, p.is_action_required and not t.was_action_required as is_called,
+      bookpost_private.has_estimate_moved(t.told_estimate, t.estimated_until) as is_moved
   )
-  select array_agg(c.id) into v_changed from changed c where c.is_new;
-  perform bookpost_private.notify_owners(v_changed);
+  select array_agg(c.id) filter (where c.is_new), array_agg(c.id) filter (where c.is_called), array_agg(c.id) filter (where c.is_moved)
+  into v_changed, v_called, v_moved
+  from changed c;
+  perform bookpost_private.notify_owners(
+    v_changed, v_called, v_moved,
+    array(select w.parcel_id from unnest(v_work) w where w.outcome in ('updated', 'unchanged'))
+  );
 
   update bookpost.parcel_books b set first_synced_at = v_now
   from unnest(v_work) w

@@ -1,5 +1,5 @@
---! Previous: sha1:0f0bc96c8836cb3595b5e14802293c291672ef89
---! Hash: sha1:8b6c7b1bab454318067e9f273ad487638641960c
+--! Previous: sha1:5f51337a9ddb47189de09562d299f505725abeef
+--! Hash: sha1:6f9198c036af8733cdc8bdba9cd8bc782d99c97a
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:8b6c7b1bab454318067e9f273ad487638641960c
---! Hash: sha1:aca79e7db4dfcaebf929268847036819b285405d
+--! Previous: sha1:b89174fa9804a7f5823f355721833db20cdcf7a7
+--! Hash: sha1:00df4006403fc4e5708060dd5eeeda0c2cc55cb4
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -122,10 +122,22 @@ join bookpost_private.checks c on c.parcel_id = p.id
 where e.sort_at > now() + interval '24 hours'
 union all
 select 'parked', b.api_code, null, b.api_code, b.parked_reason, b.parked_at
-from bookpost_private.budgets b where b.parked_at is not null;
+from bookpost_private.budgets b where b.parked_at is not null
+union all
+select 'dead_delivery', null, null, d.channel || ' message ' || d.id, d.reason || coalesce(': ' || d.last_error, ''), d.ended_at
+from bookpost_private.deliveries d
+where d.state = 'dead' and d.reason in ('failed', 'attempts_spent', 'too_old', 'refused') and d.ended_at > now() - interval '7 days'
+union all
+select 'webhook_disabled', null, null, 'webhook ' || e.id, e.disabled_reason, e.disabled_at
+from bookpost.webhook_endpoints e where e.disabled_reason in ('gone', 'failing')
+union all
+-- Half an hour (chosen): longer than a restart of the other side takes.
+select 'channel_in_trouble', null, null, r.route, r.failure_count || ' failures in a row: ' || r.last_error, r.last_failed_at
+from bookpost_private.routes r
+where r.failure_count >= 8;
 
 comment on view bookpost_ops.needs_person is
-  'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, numbers whose scans are all of an earlier parcel (the new one is not scanned yet, or it was sent earlier than we think: then track it again with sent_on), scans from the future, answers that make no sense, requests that were refused, APIs that refused our credentials.';
+  'What will not come right by itself: parcels set aside for a bug of ours, numbers that their carrier has not known for 30 days, numbers whose scans are all of an earlier parcel (the new one is not scanned yet, or it was sent earlier than we think: then track it again with sent_on), scans from the future, answers that make no sense, requests that were refused, APIs that refused our credentials; messages of the last week that could not be sent, webhooks that were disabled, mail servers and SMS providers that have failed eight times in a row.';
 
 create view bookpost_ops.circuits with (security_invoker = true) as
 select
@@ -180,6 +192,43 @@ group by p.carrier_code, e.raw_code;
 comment on view bookpost_ops.unmapped_codes is
   'Codes that carriers used and our tables do not know; they changed no status. A person adds them to the adapter.';
 
+create view bookpost_ops.deliveries with (security_invoker = true) as
+select d.id as delivery_id, d.created_at, d.channel, d.kind, d.state, d.reason, d.due_at, d.attempt_count, d.failure_count, d.attempted_at,
+  d.ended_at, d.is_doubtful, d.last_error, d.provider_id, d.digest_id, d.user_id, u.app_user_id, d.endpoint_id, t.titles
+from bookpost_private.deliveries d
+left join bookpost.users u on u.id = d.user_id
+left join lateral (
+  select string_agg(distinct b.title, ', ' order by b.title) as titles
+  from bookpost_private.delivery_items i
+  join bookpost_private.deliveries o on o.id = i.delivery_id
+  join bookpost.notifications n on n.id = i.notification_id
+  join bookpost.books b on b.id = n.book_id
+  where o.id = d.id or o.digest_id = d.id
+) t on true;
+
+comment on view bookpost_ops.deliveries is
+  'Messages by email, text message and webhook, and what became of each: queued, sending, sent, folded (told in a digest), dropped (on purpose) or dead (could not be sent; retry_delivery brings it back). Addresses are not shown.';
+
+create view bookpost_ops.channels with (security_invoker = true) as
+select c.channel, c.is_configured,
+  count(d.id) filter (where d.state in ('queued', 'sending'))::integer as waiting,
+  min(d.due_at) filter (where d.state in ('queued', 'sending')) as oldest_due_at,
+  count(d.id) filter (where d.state = 'sent' and d.ended_at > now() - interval '1 hour')::integer as sent_last_hour,
+  count(d.id) filter (where d.state = 'dead')::integer as dead,
+  h.not_before as held_until, h.last_error
+from bookpost_private.channels c
+left join bookpost_private.deliveries d on d.channel = c.channel
+  and (d.state in ('queued', 'sending', 'dead') or (d.state = 'sent' and d.ended_at > now() - interval '1 hour'))
+left join lateral (
+  select r.not_before, r.last_error from bookpost_private.routes r
+  where (r.route = c.channel or r.route like c.channel || ':%') and r.not_before > now()
+  order by r.not_before desc limit 1
+) h on true
+group by c.channel, c.is_configured, h.not_before, h.last_error;
+
+comment on view bookpost_ops.channels is
+  'Email, text messages and webhooks at a glance: whether a worker can send, what waits, what was sent in the last hour, what is dead, and until when a channel in trouble is left alone.';
+
 create view bookpost_ops.stuck with (security_invoker = true) as
 select 'lease' as kind, l.lookup_id::text as id, 'lookup of parcel ' || l.parcel_id || ' by ' || l.worker_id as what, l.lease_until as since
 from bookpost_private.leases l where l.lease_until < now() - interval '10 seconds'
@@ -200,6 +249,14 @@ from bookpost_private.dispatch_clock d
 where d.dispatched_at not between now() - interval '3 minutes' and now() + interval '1 minute'
   and exists (select from bookpost_private.workers w where w.beat_at > now() - interval '5 seconds' and w.beating_since < now() - interval '3 minutes')
 union all
+-- 5 minutes: dispatch gives it a new job after one.
+select 'delivery', d.id::text, d.channel || ' message is ' || d.state || ' beyond its time', d.due_at
+from bookpost_private.deliveries d
+join bookpost_private.channels c on c.channel = d.channel and c.is_configured
+where d.state in ('queued', 'sending') and d.due_at < now() - interval '5 minutes'
+  and coalesce(d.attempted_at < now() - interval '5 minutes', true)
+  and not exists (select from bookpost_private.routes r where r.route = bookpost_private.route_of(d) and r.not_before > now() - interval '5 minutes')
+union all
 select 'parcel', p.id::text, p.carrier_code || ' ' || p.tracking_number || ' is live and has no row in checks', p.created_at
 from bookpost.parcels p
 where p.closed_at is null and not exists (select from bookpost_private.checks c where c.parcel_id = p.id);
@@ -212,7 +269,7 @@ grant select on all tables in schema bookpost_ops to bookpost_worker;
 revoke execute on all functions in schema bookpost, bookpost_private, bookpost_ops from public;
 grant execute on all functions in schema bookpost, bookpost_private to bookpost_worker;
 grant execute on function
-  bookpost.current_user_id(), bookpost.normalize_tracking_number(text)
+  bookpost.current_user_id(), bookpost.normalize_tracking_number(text), bookpost.unsubscribe(uuid)
   to bookpost_visitor, bookpost_member, bookpost_operator;
 grant execute on function
   bookpost.parcels_tracking_page(bookpost.parcels), bookpost.parcels_last_looked_at(bookpost.parcels),
