@@ -6,6 +6,8 @@ import { parseBaseUrl } from "./carriers/baseUrl.ts";
 import type { Credentials } from "./carriers/carrier.ts";
 import { adapters } from "./carriers/registry.ts";
 import { UsageError } from "./errors.ts";
+import { type NotificationConfig, readNotificationConfig } from "./notificationConfig.ts";
+import { readVariable, toSecret } from "./readVariable.ts";
 import { Secret } from "./secret.ts";
 
 /** How one carrier's API is reached from this process. */
@@ -30,7 +32,8 @@ export interface Config {
   readonly isDevelopment: boolean;
   /** Null: the API answers on loopback only, with the operator's view. */
   readonly jwtSecret: Secret | null;
-  readonly smtpUrl: Secret | null;
+  /** By what people are reached. */
+  readonly notifications: NotificationConfig;
   /** Jobs one worker process runs at once: by default a slot for each lookup that the configured APIs may have in flight. */
   readonly concurrency: number;
   readonly carriers: ReadonlyMap<string, CarrierConfig>;
@@ -65,10 +68,6 @@ const variables = {
     .default("development"),
   // HS256 wants a key at least as long as its hash: 32 bytes (RFC 7518, section 3.2).
   JWT_SECRET: z.string().min(32).describe("a secret of at least 32 characters").optional(),
-  SMTP_URL: z
-    .url({ protocol: /^smtps?$/ })
-    .describe("a mail server such as smtp://user:password@host:587")
-    .optional(),
   BOOKPOST_CONCURRENCY: integerBetween(1, 2_000).optional(),
 };
 
@@ -91,29 +90,14 @@ function slotsFor(carriers: ReadonlyMap<string, CarrierConfig>): number {
 }
 
 /** Values that would print a password: their errors name the variable only. */
-const SECRET_VARIABLES = new Set(["DATABASE_URL", "API_DATABASE_URL", "JWT_SECRET", "SMTP_URL"]);
+const SECRET_VARIABLES = new Set(["DATABASE_URL", "API_DATABASE_URL", "JWT_SECRET"]);
 
-function readVariable<K extends keyof typeof variables>(
+function read<K extends keyof typeof variables>(
   env: NodeJS.ProcessEnv,
   name: K,
 ): z.output<(typeof variables)[K]> {
-  const text = env[name] === "" ? undefined : env[name];
-  const schema = variables[name];
-  const parsed = schema.safeParse(text);
-  if (parsed.success) return parsed.data as z.output<(typeof variables)[K]>;
-  const value = SECRET_VARIABLES.has(name) ? "its value" : `"${text}"`;
-  throw new UsageError(
-    "BAD_ENVIRONMENT",
-    `${name} must be ${describe(schema)}; ${value} is not. Set it in the environment or in .env, or leave it out.`,
-  );
-}
-
-/** zod keeps a description on the schema it was put on; `.optional()` and `.default()` wrap that one. */
-function describe(schema: z.ZodType): string {
-  if (schema.description) return schema.description;
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
-    return describe(schema.unwrap() as z.ZodType);
-  return "valid";
+  const schema = variables[name] as unknown as z.ZodType<z.output<(typeof variables)[K]>>;
+  return readVariable(env, name, schema, { isSecret: SECRET_VARIABLES.has(name) });
 }
 
 /** Carriers are asked over https; plain http only on this machine, for a sandbox. */
@@ -155,20 +139,16 @@ function readCarriers(env: NodeJS.ProcessEnv): ReadonlyMap<string, CarrierConfig
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const carriers = readCarriers(env);
   return {
-    databaseUrl: readVariable(env, "DATABASE_URL") ?? null,
-    apiDatabaseUrl: readVariable(env, "API_DATABASE_URL") ?? null,
-    host: readVariable(env, "HOST"),
-    port: readVariable(env, "PORT"),
-    isDevelopment: readVariable(env, "NODE_ENV") !== "production",
-    jwtSecret: toSecret(readVariable(env, "JWT_SECRET")),
-    smtpUrl: toSecret(readVariable(env, "SMTP_URL")),
-    concurrency: readVariable(env, "BOOKPOST_CONCURRENCY") ?? slotsFor(carriers),
+    databaseUrl: read(env, "DATABASE_URL") ?? null,
+    apiDatabaseUrl: read(env, "API_DATABASE_URL") ?? null,
+    host: read(env, "HOST"),
+    port: read(env, "PORT"),
+    isDevelopment: read(env, "NODE_ENV") !== "production",
+    jwtSecret: toSecret(read(env, "JWT_SECRET")),
+    notifications: readNotificationConfig(env),
+    concurrency: read(env, "BOOKPOST_CONCURRENCY") ?? slotsFor(carriers),
     carriers,
   };
-}
-
-function toSecret(text: string | undefined): Secret | null {
-  return text === undefined ? null : new Secret(text);
 }
 
 /** Adds what `.env` in `directory` says to the environment; what is set already stays. No file: nothing happens. */

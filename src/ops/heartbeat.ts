@@ -3,6 +3,7 @@ import type pg from "pg";
 import { BookpostError } from "../errors.ts";
 import { beat } from "../sql/beat.ts";
 import { freeStrays } from "../sql/freeStrays.ts";
+import { offerChannels } from "../sql/offerChannels.ts";
 import { readTaskId } from "../sql/readTaskId.ts";
 import { signOff } from "../sql/signOff.ts";
 import { sweep } from "../sql/sweep.ts";
@@ -49,16 +50,20 @@ export function startHeartbeat(options: {
   readonly sweepPool: pg.Pool;
   readonly workerId: string;
   readonly apiFingerprints: Readonly<Record<string, string>>;
+  /** By which it can send messages. */
+  readonly channels: readonly string[];
   readonly clock: DatabaseClock;
   readonly holdings: Holdings;
   readonly onError: (what: string, error: unknown) => void;
   readonly onLost: (error: Error) => void;
 }): Heartbeat {
-  const { pool, sweepPool, workerId, apiFingerprints, clock, holdings, onError, onLost } = options;
+  const { pool, sweepPool, workerId, apiFingerprints, channels, clock, holdings, onError, onLost } =
+    options;
   const worker = { workerId, hostName: hostname(), processId: process.pid, apiFingerprints };
   const { promise: ready, resolve: isReady } = Promise.withResolvers<void>();
   let failingSince: number | null = null;
   let isLost = false;
+  let isOffered = false;
   let dispatchTask: number | null = null;
 
   function lose(why: string, cause?: unknown): void {
@@ -75,6 +80,8 @@ export function startHeartbeat(options: {
       failingSince = null;
       // As early as can be: it is to be the number that the queue has read for itself.
       dispatchTask ??= await readTaskId(pool, "dispatch");
+      if (!isOffered) await offerChannels(pool, workerId, channels);
+      isOffered = true;
       isReady();
     } catch (error) {
       failingSince ??= askedAt;
@@ -91,6 +98,7 @@ export function startHeartbeat(options: {
   async function sweepOnce(beats: number): Promise<void> {
     await sweep(sweepPool);
     if (beats % STRAYS_EVERY !== 0) return;
+    await offerChannels(sweepPool, workerId, channels);
     const jobIds = holdings.jobIds();
     const lookupIds = holdings.lookupIds();
     const freed = await freeStrays(sweepPool, workerId, jobIds, lookupIds);

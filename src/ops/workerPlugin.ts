@@ -4,6 +4,9 @@ import type { Config } from "../config.ts";
 import { mapDatabaseError } from "../db/mapDatabaseError.ts";
 import { createPool } from "../db/pool.ts";
 import { BookpostError } from "../errors.ts";
+import { createDeliverer } from "../notifications/deliverer.ts";
+import { openChannels } from "../notifications/registry.ts";
+import { registerDeliverer } from "../notifications/runtime.ts";
 import { openRuntime } from "../tracking/runtime.ts";
 import { guardCrontab } from "./clockGuard.ts";
 import { compareSlots } from "./compareSlots.ts";
@@ -133,11 +136,14 @@ function open(options: {
   const clock = createDatabaseClock();
   const jobs = followJobs(events, workerPool);
   const unguard = guardCrontab(events, clock, onWarning);
+  const channels = openChannels(config.notifications);
+  const unregister = registerDeliverer(workerId, createDeliverer({ pool, workerId, channels }));
   const heartbeat = startHeartbeat({
     pool: heartbeatPool,
     sweepPool: housekeepingPool,
     workerId,
     apiFingerprints: Object.fromEntries(configured.map((c) => [c.code, fingerprint(c)])),
+    channels: [...channels.keys()],
     clock,
     holdings: {
       jobIds: jobs.ids,
@@ -172,6 +178,8 @@ function open(options: {
     jobs.stop();
     await heartbeat.stop();
     await runtime.close();
+    unregister();
+    await Promise.allSettled([...channels.values()].map((channel) => channel.close()));
     await Promise.allSettled([pool.end(), housekeepingPool.end(), heartbeatPool.end()]);
   };
 }

@@ -46,7 +46,7 @@ test("worker and API run our own entry, each its part, with an environment that 
       POSTGRES_PASSWORD,
       `/${POSTGRES_DB}`,
     ]);
-    expect(new URL(config.smtpUrl?.reveal() ?? "").hostname).toBe("mail");
+    expect(new URL(config.notifications.email?.smtpUrl.reveal() ?? "").hostname).toBe("mail");
   }
 });
 

@@ -26,6 +26,7 @@ function beating() {
     sweepPool: pool,
     workerId: "a worker",
     apiFingerprints: {},
+    channels: [],
     clock: createDatabaseClock(),
     holdings: { jobIds: () => [], lookupIds: () => [], isAtWork: () => world.isAtWork },
     onError: () => {},

@@ -1,0 +1,3 @@
+import { sendBy } from "../src/notifications/runSend.ts";
+
+export default sendBy("email");
