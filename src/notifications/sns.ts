@@ -37,6 +37,11 @@ const NAMES: Readonly<Record<string, readonly [SendFailure, string]>> = {
   TooManyRequestsException: ["rate_limited", "it asks us to slow down"],
 };
 
+const NO_SENSE: SendResult = {
+  outcome: "unavailable",
+  error: "AWS SNS: its answer makes no sense.",
+};
+
 /** The contract's 45 seconds, less one for whoever waits for us. */
 const TOTAL_MS = 44_000;
 
@@ -73,6 +78,7 @@ export function createSns(
       new sns.CheckIfPhoneNumberIsOptedOutCommand({ phoneNumber: to }),
     );
     if (isOptedOut) return { outcome: "opted_out", error: "AWS SNS: the phone has answered STOP." };
+    if (isOptedOut === undefined) return NO_SENSE;
     const { MessageId } = await client.send(
       new sns.PublishCommand({
         PhoneNumber: to,
@@ -85,7 +91,8 @@ export function createSns(
         },
       }),
     );
-    return { outcome: "sent", providerId: MessageId ?? null };
+    // "When a messageId is returned, the message is saved": API reference, Publish.
+    return MessageId === undefined ? NO_SENSE : { outcome: "sent", providerId: MessageId };
   }
 
   return {
