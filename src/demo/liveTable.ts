@@ -1,13 +1,19 @@
 import { styleText } from "node:util";
+import { fitTo } from "../cli/displayWidth.ts";
+import { oneLine } from "../cli/oneLine.ts";
 import { table } from "../cli/table.ts";
 import { words } from "../cli/words.ts";
 import type { CircuitRow } from "../sql/readCircuits.ts";
 import type { WatchedBook } from "../sql/watchBooks.ts";
 
-/** What the demo shows: a line per book and one per API. */
+/** Chosen: what came last, and the table stays on the screen. */
+const SHOWN_ARRIVALS = 6;
+
+/** What the demo shows: a line per book and one per API, and below them the messages that came last. */
 export function liveTable(
   books: readonly WatchedBook[],
   circuits: readonly CircuitRow[],
+  arrivals: readonly string[],
   width: number,
 ): string {
   const list = table<WatchedBook>(
@@ -39,5 +45,7 @@ export function liveTable(
     );
   });
   const rest = circuits.length - busy.length;
-  return [list, "", ...breakers, `${rest} other circuits closed`].join("\n");
+  const newest = arrivals.slice(-SHOWN_ARRIVALS).map((line) => fitTo(oneLine(line), width));
+  const messages = [`${arrivals.length} messages have arrived`, ...newest];
+  return [list, "", ...breakers, `${rest} other circuits closed`, "", ...messages].join("\n");
 }
