@@ -239,7 +239,9 @@ async function watch(options: {
     if (isLive) {
       const outage = isDown ? styleText("red", "UPS answers 503 at the moment.") : "";
       const lines = arrivals.map((arrival) => arrivalLine(arrival));
-      screen(`${liveTable(books, circuits, lines, process.stdout.columns ?? 100)}\n${outage}`);
+      const { columns = 100, rows = 40 } = process.stdout;
+      // One line below it for the outage.
+      screen(`${liveTable(books, circuits, lines, { columns, rows: rows - 1 })}\n${outage}`);
     } else {
       tellChanges(
         told,
@@ -299,9 +301,12 @@ async function countMessages(pool: Queryable, arrivals: readonly Arrival[]): Pro
   return `${count("email")} by email, ${count("text")} by text message${held}`;
 }
 
-/** What each API saw, by the sandbox's own log. */
-function countRequests({ log }: Sandbox): string {
-  const byApi = Map.groupBy(log, ({ api }) => api);
+/** What each carrier's API saw, by the sandbox's own log. */
+function countRequests({ log, apis }: Sandbox): string {
+  const byApi = Map.groupBy(
+    log.filter(({ api }) => apis.includes(api)),
+    ({ api }) => api,
+  );
   return [...byApi].map(([api, requests]) => `${api} ${requests.length}`).join(", ");
 }
 

@@ -6,15 +6,15 @@ import { words } from "../cli/words.ts";
 import type { CircuitRow } from "../sql/readCircuits.ts";
 import type { WatchedBook } from "../sql/watchBooks.ts";
 
-/** Chosen: what came last, and the table stays on the screen. */
-const SHOWN_ARRIVALS = 6;
+/** Chosen: enough to see them come. */
+const MOST_ARRIVALS = 8;
 
-/** What the demo shows: a line per book and one per API, and below them the messages that came last. */
+/** What the demo shows: a line per book and one per API, and below them the messages that came last, as many as the screen has room for. */
 export function liveTable(
   books: readonly WatchedBook[],
   circuits: readonly CircuitRow[],
   arrivals: readonly string[],
-  width: number,
+  { columns: width, rows }: { readonly columns: number; readonly rows: number },
 ): string {
   const list = table<WatchedBook>(
     [
@@ -45,7 +45,8 @@ export function liveTable(
     );
   });
   const rest = circuits.length - busy.length;
-  const newest = arrivals.slice(-SHOWN_ARRIVALS).map((line) => fitTo(oneLine(line), width));
-  const messages = [`${arrivals.length} messages have arrived`, ...newest];
-  return [list, "", ...breakers, `${rest} other circuits closed`, "", ...messages].join("\n");
+  const above = [list, "", ...breakers, `${rest} other circuits closed`, ""].join("\n").split("\n");
+  const room = Math.min(MOST_ARRIVALS, Math.max(1, rows - above.length - 1));
+  const newest = arrivals.slice(-room).map((line) => fitTo(oneLine(line), width));
+  return [...above, `${arrivals.length} messages have arrived`, ...newest].join("\n");
 }

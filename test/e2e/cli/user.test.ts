@@ -278,7 +278,7 @@ testRefusals(db, "user refuses what makes no sense, and changes nothing", [
   ["empty name", ["user", "add", "--name", ""], "--name is empty"],
   ["long name", ["user", "add", "--name", "x".repeat(201)], "this one has 201"],
   ["no number", add("--phone", "call me", "--country", "GB"), "phone number"],
-  ["number without country", add("--phone", "020 7946 0123"), "--country"],
+  ["number without country", add("--phone", "020 7946 0123"), "needs a country"],
   ["no such country", add("--phone", "020 7946 0123", "--country", "XX"), '"XX"'],
   ["country alone", add("--country", "GB"), "--country goes with --phone"],
   ["unknown zone", add("--time-zone", "Mars/Phobos"), '"Mars/Phobos"'],
