@@ -1,15 +1,16 @@
 /** Chosen: enough to know what it is about. */
 const SHOWN_LINES = 2;
 
-/** The subject of an email, and the first lines of its plain text. For mail of our own: a form it does not know is shown as it came. */
+/** The subject of an email, and the first lines of its plain text that say more. For mail of our own: a form it does not know is shown as it came. */
 export function readMail(raw: string): { subject: string; lines: readonly string[] } {
   const { headers } = partOf(raw);
+  const subject = decodeWords(headers.get("subject") ?? "");
   const lines = plainTextOf(raw)
     .split(/\r?\n/)
     .map((line) => line.trim())
-    .filter((line) => line !== "")
+    .filter((line) => line !== "" && line !== subject)
     .slice(0, SHOWN_LINES);
-  return { subject: decodeWords(headers.get("subject") ?? ""), lines };
+  return { subject, lines };
 }
 
 function partOf(raw: string): { headers: ReadonlyMap<string, string>; body: string } {

@@ -38,8 +38,8 @@ test.for(["quoted-printable", "base64"] as const)(
   },
 );
 
-test("a mail of plain ASCII, without HTML, is read too, and one without text has no lines", async () => {
-  expect(await mail({ subject: "Emma", text: "One.\nTwo." })).toMatchObject({
+test("a mail of plain ASCII, without HTML, is read too, its subject only once, and one without text has no lines", async () => {
+  expect(await mail({ subject: "Emma", text: "Emma\nOne.\nTwo." })).toMatchObject({
     headline: "Emma",
     lines: ["One.", "Two."],
   });
