@@ -904,25 +904,34 @@ begin
   if not (select c.is_configured from bookpost_private.channels c where c.channel = 'sms') then
     raise exception 'No worker can send text messages.' using errcode = 'BP409', hint = 'Set SMS_PROVIDER and its credentials, and start a worker.';
   end if;
-  -- Who asks for codes to numbers of others is paid by their carriers (pumping): 3 an hour and 10 a day for each person,
-  -- and 10 a day for each number, whoever asks (chosen).
   insert into bookpost_private.phone_verifications as p (user_id, phone_number) values (v_person.id, v_person.phone_number)
-  -- A second request at the same time waits here, and counts.
+  -- A second request of this person at the same time waits here, and counts.
   on conflict (user_id) do update set
     phone_number = excluded.phone_number,
     code_hash = case when p.phone_number = excluded.phone_number then p.code_hash end,
-    tries = case when p.phone_number = excluded.phone_number then p.tries else 0 end,
-    requested_at = array(select t from unnest(p.requested_at) t where t > v_now - interval '1 day')
-  returning p.* into v_verification;
-  if (select count(*) filter (where t > v_now - interval '1 hour') >= 3 or count(*) >= 10 from unnest(v_verification.requested_at) t)
-    or (
-      select count(*) >= 10 from bookpost_private.phone_verifications p, unnest(p.requested_at) t
-      where p.phone_number = v_person.phone_number and t > v_now - interval '1 day'
-    )
-  then
+    tries = case when p.phone_number = excluded.phone_number then p.tries else 0 end;
+  -- So does one of another person for this number or its neighbours.
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bookpost.code:' || left(v_person.phone_number, -3), 0));
+  -- Who has codes sent to numbers of a friend's network is paid for them (pumping): 3 an hour and 10 a day for each person,
+  -- whatever her number is; 10 a day for each number, whoever asks; 30 a day for numbers alike but for the last three digits
+  -- (chosen).
+  if exists (
+    select
+    from (
+      select
+        count(*) filter (where r.user_id = v_person.id and r.requested_at > v_now - interval '1 hour') as by_person_hour,
+        count(*) filter (where r.user_id = v_person.id) as by_person,
+        count(*) filter (where r.phone_number = v_person.phone_number) as to_number,
+        count(*) filter (where left(r.phone_number, -3) = left(v_person.phone_number, -3)) as to_block
+      from bookpost_private.code_requests r
+      where r.requested_at > v_now - interval '1 day'
+        and (r.user_id = v_person.id or left(r.phone_number, -3) = left(v_person.phone_number, -3))
+    ) n
+    where n.by_person_hour >= 3 or n.by_person >= 10 or n.to_number >= 10 or n.to_block >= 30
+  ) then
     raise exception 'Too many codes were asked for: 3 an hour and 10 a day are sent.' using errcode = 'BP409';
   end if;
-  update bookpost_private.phone_verifications p set requested_at = p.requested_at || v_now where p.user_id = v_person.id;
+  insert into bookpost_private.code_requests (user_id, phone_number) values (v_person.id, v_person.phone_number);
   insert into bookpost_private.deliveries (user_id, channel, kind) values (v_person.id, 'sms', 'verification') returning id into v_id;
   perform bookpost_private.add_delivery_jobs(array[v_id]);
   return v_id;
@@ -1740,6 +1749,21 @@ create policy worker_does_all on bookpost_private.circuit_transitions for all to
 comment on table bookpost_private.circuit_transitions is 'Why each circuit moved: the reason, the lookups that caused it, or the person.';
 grant delete, insert, select, update on bookpost_private.circuit_transitions to bookpost_worker;
 
+create table bookpost_private.code_requests (
+  id bigint generated always as identity not null,
+  user_id uuid not null,
+  phone_number text not null,
+  requested_at timestamp with time zone default clock_timestamp() not null,
+  constraint code_requests_pkey PRIMARY KEY (id)
+);
+CREATE INDEX code_requests_block_idx ON bookpost_private.code_requests USING btree ("left"(phone_number, '-3'::integer), requested_at);
+CREATE INDEX code_requests_user_id_idx ON bookpost_private.code_requests USING btree (user_id, requested_at);
+alter table bookpost_private.code_requests enable row level security;
+alter table bookpost_private.code_requests force row level security;
+create policy worker_does_all on bookpost_private.code_requests for all to bookpost_worker using (true) with check (true);
+comment on table bookpost_private.code_requests is 'Who asked for a code to which number: for the caps of request_phone_verification. Kept until the next cleaning after a day.';
+grant delete, insert, select, update on bookpost_private.code_requests to bookpost_worker;
+
 create table bookpost_private.deliveries (
   id uuid default gen_random_uuid() not null,
   user_id uuid,
@@ -1946,7 +1970,6 @@ create table bookpost_private.phone_verifications (
   code_hash bytea,
   code_ends_at timestamp with time zone,
   tries integer default 0 not null,
-  requested_at timestamp with time zone[] default '{}'::timestamp with time zone[] not null,
   constraint phone_verifications_pkey PRIMARY KEY (user_id),
   constraint phone_verifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE
 );
@@ -1954,7 +1977,6 @@ alter table bookpost_private.phone_verifications enable row level security;
 alter table bookpost_private.phone_verifications force row level security;
 create policy worker_does_all on bookpost_private.phone_verifications for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.phone_verifications is 'A number that is being verified: the code''s hash (SHA-256 over the user''s id and the code), until when it counts and how often it was guessed. The code itself is made when it is sent and kept nowhere.';
-comment on column bookpost_private.phone_verifications.requested_at is 'When codes were asked for in the last day.';
 grant delete, insert, select, update on bookpost_private.phone_verifications to bookpost_worker;
 
 create table bookpost_private.polling_clocks (
@@ -2428,7 +2450,15 @@ begin
     reason := case
       -- The code is what makes the number hers.
       when v_delivery.kind = 'verification' then
-        case when v_person.phone_number is null then 'no_address' when v_person.phone_verified_at is not null then 'verified' end
+        case
+          when v_person.phone_number is null then 'no_address'
+          when v_person.phone_verified_at is not null then 'verified'
+          when v_person.sms_opted_out_at is not null then 'opted_out'
+          when not exists (
+            select from bookpost_private.phone_verifications v
+            where v.user_id = v_person.id and v.phone_number = v_person.phone_number
+          ) then 'number_changed'
+        end
       else bookpost_private.why_not_reached(v_person, v_delivery.channel)
     end;
     if reason is not null then
@@ -3793,7 +3823,13 @@ BEGIN ATOMIC
                      ELSE NULL::text
                  END, 'phoneNumber',
                  CASE
-                     WHEN ((message_of.delivery).channel = 'sms'::text) THEN u.phone_number
+                     WHEN ((message_of.delivery).channel = 'sms'::text) THEN
+                     CASE
+                         WHEN ((message_of.delivery).kind = 'verification'::text) THEN ( SELECT v.phone_number
+                            FROM bookpost_private.phone_verifications v
+                           WHERE (v.user_id = u.id))
+                         ELSE u.phone_number
+                     END
                      ELSE NULL::text
                  END, 'unsubscribeToken',
                  CASE
@@ -4197,10 +4233,11 @@ begin
     for update skip locked
   );
   get diagnostics v_count = row_count;
+  delete from bookpost_private.code_requests r where r.requested_at < clock_timestamp() - interval '1 day';
   return v_count;
 end;
 $function$;
-comment on function bookpost_private.prune_deliveries() is 'Removes messages that ended 30 days ago, dead ones after 90. Returns how many, 50,000 at most. Does not commit.';
+comment on function bookpost_private.prune_deliveries() is 'Removes messages that ended 30 days ago, dead ones after 90, and yesterday''s requests for codes. Returns how many messages, 50,000 at most. Does not commit.';
 grant execute on function bookpost_private.prune_deliveries() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.put_off_delivery(delivery_id uuid, until timestamp with time zone)

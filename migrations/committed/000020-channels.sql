@@ -1,5 +1,5 @@
 --! Previous: sha1:440461e06d3d8a3cd1726c51588914f47bfa7a50
---! Hash: sha1:4782a8517fa55948eccabc9c85c8b3444d7cb21a
+--! Hash: sha1:411aa8178ba9a438668c656502c23e18257def46
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.
@@ -108,17 +108,30 @@ create table bookpost_private.phone_verifications (
   phone_number text not null,
   code_hash bytea,
   code_ends_at timestamptz,
-  tries integer not null default 0,
-  requested_at timestamptz[] not null default '{}'
+  tries integer not null default 0
 );
 
 comment on table bookpost_private.phone_verifications is
   'A number that is being verified: the code''s hash (SHA-256 over the user''s id and the code), until when it counts and how often it was guessed. The code itself is made when it is sent and kept nowhere.';
-comment on column bookpost_private.phone_verifications.requested_at is 'When codes were asked for in the last day.';
+
+create table bookpost_private.code_requests (
+  id bigint generated always as identity primary key,
+  -- NOTE: no reference. Whoever is deleted and added again, or changes the number and changes it back, is counted on.
+  user_id uuid not null,
+  phone_number text not null,
+  requested_at timestamptz not null default clock_timestamp()
+);
+
+comment on table bookpost_private.code_requests is
+  'Who asked for a code to which number: for the caps of request_phone_verification. Kept until the next cleaning after a day.';
+
+create index code_requests_user_id_idx on bookpost_private.code_requests (user_id, requested_at);
+-- The numbers that differ in their last three digits only.
+create index code_requests_block_idx on bookpost_private.code_requests (left(phone_number, -3), requested_at);
 
 select bookpost_private.protect_table(t) from unnest(array[
   'bookpost_private.channels', 'bookpost.webhook_endpoints', 'bookpost_private.webhook_secrets', 'bookpost_private.routes',
-  'bookpost_private.unsubscribe_tokens', 'bookpost_private.phone_verifications'
+  'bookpost_private.unsubscribe_tokens', 'bookpost_private.phone_verifications', 'bookpost_private.code_requests'
 ]::regclass[]) t;
 
 grant select on bookpost.webhook_endpoints to bookpost_member, bookpost_operator;

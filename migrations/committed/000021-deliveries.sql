@@ -1,5 +1,5 @@
---! Previous: sha1:4782a8517fa55948eccabc9c85c8b3444d7cb21a
---! Hash: sha1:be9b7b547b9a5076980fd34962fba73d1113bb77
+--! Previous: sha1:411aa8178ba9a438668c656502c23e18257def46
+--! Hash: sha1:f1914e2929a55e87da4a64eb8c6575f8b95cb93b
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:be9b7b547b9a5076980fd34962fba73d1113bb77
---! Hash: sha1:9e635511520140bb7c338b707c3f28e4f48c54c0
+--! Previous: sha1:f1914e2929a55e87da4a64eb8c6575f8b95cb93b
+--! Hash: sha1:b7b83bb1e31f3ed27f5df74c7ddb8804ee4e9d28
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
@@ -102,7 +102,13 @@ begin atomic
       select jsonb_build_object(
         'id', u.id, 'appUserId', u.app_user_id, 'name', u.name, 'language', u.language, 'timeZone', u.time_zone,
         'email', case when delivery.channel = 'email' then u.email end,
-        'phoneNumber', case when delivery.channel = 'sms' then u.phone_number end,
+        'phoneNumber', case when delivery.channel = 'sms' then case
+          -- Where the code counts and nowhere else, whatever the number is by now: make_code holds the row.
+          when delivery.kind = 'verification' then (
+            select v.phone_number from bookpost_private.phone_verifications v where v.user_id = u.id
+          )
+          else u.phone_number
+        end end,
         'unsubscribeToken', case when delivery.channel = 'email' then (
           select t.token from bookpost_private.unsubscribe_tokens t where t.user_id = u.id
         ) end
@@ -200,7 +206,15 @@ begin
     reason := case
       -- The code is what makes the number hers.
       when v_delivery.kind = 'verification' then
-        case when v_person.phone_number is null then 'no_address' when v_person.phone_verified_at is not null then 'verified' end
+        case
+          when v_person.phone_number is null then 'no_address'
+          when v_person.phone_verified_at is not null then 'verified'
+          when v_person.sms_opted_out_at is not null then 'opted_out'
+          when not exists (
+            select from bookpost_private.phone_verifications v
+            where v.user_id = v_person.id and v.phone_number = v_person.phone_number
+          ) then 'number_changed'
+        end
       else bookpost_private.why_not_reached(v_person, v_delivery.channel)
     end;
     if reason is not null then
@@ -559,9 +573,10 @@ begin
     for update skip locked
   );
   get diagnostics v_count = row_count;
+  delete from bookpost_private.code_requests r where r.requested_at < clock_timestamp() - interval '1 day';
   return v_count;
 end;
 $$;
 
 comment on function bookpost_private.prune_deliveries() is
-  'Removes messages that ended 30 days ago, dead ones after 90. Returns how many, 50,000 at most. Does not commit.';
+  'Removes messages that ended 30 days ago, dead ones after 90, and yesterday''s requests for codes. Returns how many messages, 50,000 at most. Does not commit.';

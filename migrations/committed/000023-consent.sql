@@ -1,5 +1,5 @@
---! Previous: sha1:9e635511520140bb7c338b707c3f28e4f48c54c0
---! Hash: sha1:b89174fa9804a7f5823f355721833db20cdcf7a7
+--! Previous: sha1:b7b83bb1e31f3ed27f5df74c7ddb8804ee4e9d28
+--! Hash: sha1:292f2fe508bd29baa46777eccaa0cb390f45ab4d
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.
@@ -99,25 +99,34 @@ begin
   if not (select c.is_configured from bookpost_private.channels c where c.channel = 'sms') then
     raise exception 'No worker can send text messages.' using errcode = 'BP409', hint = 'Set SMS_PROVIDER and its credentials, and start a worker.';
   end if;
-  -- Who asks for codes to numbers of others is paid by their carriers (pumping): 3 an hour and 10 a day for each person,
-  -- and 10 a day for each number, whoever asks (chosen).
   insert into bookpost_private.phone_verifications as p (user_id, phone_number) values (v_person.id, v_person.phone_number)
-  -- A second request at the same time waits here, and counts.
+  -- A second request of this person at the same time waits here, and counts.
   on conflict (user_id) do update set
     phone_number = excluded.phone_number,
     code_hash = case when p.phone_number = excluded.phone_number then p.code_hash end,
-    tries = case when p.phone_number = excluded.phone_number then p.tries else 0 end,
-    requested_at = array(select t from unnest(p.requested_at) t where t > v_now - interval '1 day')
-  returning p.* into v_verification;
-  if (select count(*) filter (where t > v_now - interval '1 hour') >= 3 or count(*) >= 10 from unnest(v_verification.requested_at) t)
-    or (
-      select count(*) >= 10 from bookpost_private.phone_verifications p, unnest(p.requested_at) t
-      where p.phone_number = v_person.phone_number and t > v_now - interval '1 day'
-    )
-  then
+    tries = case when p.phone_number = excluded.phone_number then p.tries else 0 end;
+  -- So does one of another person for this number or its neighbours.
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('bookpost.code:' || left(v_person.phone_number, -3), 0));
+  -- Who has codes sent to numbers of a friend's network is paid for them (pumping): 3 an hour and 10 a day for each person,
+  -- whatever her number is; 10 a day for each number, whoever asks; 30 a day for numbers alike but for the last three digits
+  -- (chosen).
+  if exists (
+    select
+    from (
+      select
+        count(*) filter (where r.user_id = v_person.id and r.requested_at > v_now - interval '1 hour') as by_person_hour,
+        count(*) filter (where r.user_id = v_person.id) as by_person,
+        count(*) filter (where r.phone_number = v_person.phone_number) as to_number,
+        count(*) filter (where left(r.phone_number, -3) = left(v_person.phone_number, -3)) as to_block
+      from bookpost_private.code_requests r
+      where r.requested_at > v_now - interval '1 day'
+        and (r.user_id = v_person.id or left(r.phone_number, -3) = left(v_person.phone_number, -3))
+    ) n
+    where n.by_person_hour >= 3 or n.by_person >= 10 or n.to_number >= 10 or n.to_block >= 30
+  ) then
     raise exception 'Too many codes were asked for: 3 an hour and 10 a day are sent.' using errcode = 'BP409';
   end if;
-  update bookpost_private.phone_verifications p set requested_at = p.requested_at || v_now where p.user_id = v_person.id;
+  insert into bookpost_private.code_requests (user_id, phone_number) values (v_person.id, v_person.phone_number);
   insert into bookpost_private.deliveries (user_id, channel, kind) values (v_person.id, 'sms', 'verification') returning id into v_id;
   perform bookpost_private.add_delivery_jobs(array[v_id]);
   return v_id;
@@ -128,6 +137,7 @@ comment on function bookpost.request_phone_verification(uuid) is
   'Sends a code to the person''s phone number, to be given back to verify_phone_number within 10 minutes. Returns the message''s id. Raises BP404 for an unknown person, BP400 without a number, BP409 where it is verified already, where she has opted out, where no worker can send, and for too many.';
 
 -- A code of six digits for a message that goes out now; the former one counts no more. Its plain text is kept nowhere.
+-- Holds the row, so that the number that it is sent to is the one that it proves.
 create function bookpost_private.make_code(person uuid) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp

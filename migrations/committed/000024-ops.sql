@@ -1,5 +1,5 @@
---! Previous: sha1:b89174fa9804a7f5823f355721833db20cdcf7a7
---! Hash: sha1:00df4006403fc4e5708060dd5eeeda0c2cc55cb4
+--! Previous: sha1:292f2fe508bd29baa46777eccaa0cb390f45ab4d
+--! Hash: sha1:c824fce240319460f9adaaee2e5abbc53207ef1e
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

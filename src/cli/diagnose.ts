@@ -2,9 +2,12 @@ import type { Config } from "../config.ts";
 import { mapDatabaseError } from "../db/mapDatabaseError.ts";
 import type { Queryable } from "../db/withTransaction.ts";
 import { migrationState } from "../ops/migrationState.ts";
+import { readChannels } from "../sql/readChannels.ts";
 import { readCircuits } from "../sql/readCircuits.ts";
+import { readDeliveryTroubles } from "../sql/readDeliveryTroubles.ts";
 import { type Health, readHealth } from "../sql/readHealth.ts";
 import { readServer, type ServerFacts } from "../sql/readServer.ts";
+import { checkChannelConfig, checkNotifications } from "./checkNotifications.ts";
 import { checkTransactions } from "./checkTransactions.ts";
 import type { CliContext } from "./context.ts";
 import { duration, fromNow } from "./ownTime.ts";
@@ -40,7 +43,7 @@ export async function diagnose(context: CliContext): Promise<Finding[]> {
   } catch (error) {
     return [...findings, wrong("environment", (error as Error).message, null)];
   }
-  findings.push(...checkCarriers(config));
+  findings.push(...checkCarriers(config), ...checkChannelConfig(config.notifications));
   try {
     await context.withDatabase(async (db) => {
       findings.push(...(await checkDatabase(db)));
@@ -126,6 +129,7 @@ async function checkDatabase(db: Queryable): Promise<Finding[]> {
     checkQuarantine(health),
     ...checkTransactions(health),
     ...checkNeedsPerson(health),
+    ...checkNotifications(await readChannels(db), await readDeliveryTroubles(db)),
     ...checkStuck(health),
   ];
 }

@@ -3,17 +3,20 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { circuitCommand } from "./commands/circuit.ts";
 import { circuitsCommand } from "./commands/circuits.ts";
+import { deliveriesCommand } from "./commands/deliveries.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { listCommand } from "./commands/list.ts";
 import { lookupCommand } from "./commands/lookup.ts";
 import { markCommand } from "./commands/mark.ts";
 import { migrateCommand } from "./commands/migrate.ts";
+import { notifyCommand } from "./commands/notify.ts";
 import { refreshCommand } from "./commands/refresh.ts";
 import { schemaCommand } from "./commands/schema.ts";
 import { showCommand } from "./commands/show.ts";
 import { sqlCommand } from "./commands/sql.ts";
 import { trackCommand } from "./commands/track.ts";
 import { urlCommand } from "./commands/url.ts";
+import { userCommand } from "./commands/user.ts";
 import { whyCommand } from "./commands/why.ts";
 import { type CliContext, PROJECT } from "./context.ts";
 
@@ -25,6 +28,9 @@ const commands = [
   refreshCommand,
   markCommand,
   whyCommand,
+  userCommand,
+  notifyCommand,
+  deliveriesCommand,
   lookupCommand,
   circuitsCommand,
   circuitCommand,
@@ -41,12 +47,14 @@ export function createProgram(context: CliContext): Command {
   const program = new Command("bookpost")
     .description("Tells people where the books they bought or sold are in the post.")
     .version(version)
+    // What follows a part's name is that part's own: an option it does not have is refused, and not its parent's.
+    .enablePositionalOptions()
     .addHelpText(
       "after",
       "\nExit codes: 0 done, 1 failed, 2 wrong usage; then nothing was changed.",
     );
   for (const command of commands) program.addCommand(command(context));
-  for (const command of [program, ...program.commands])
+  for (const command of withParts(program))
     command
       .option("--json", "one JSON value on stdout, for programs")
       .exitOverride()
@@ -55,4 +63,9 @@ export function createProgram(context: CliContext): Command {
         ...(context.isJson ? { writeErr: () => {} } : {}),
       });
   return program;
+}
+
+/** A command, and those that it is made of. */
+function withParts(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withParts)];
 }

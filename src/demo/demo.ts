@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs, styleText } from "node:util";
 import { createLogUpdate } from "log-update";
+import { oneLine } from "../cli/oneLine.ts";
 import { createPool } from "../db/pool.ts";
 import type { Queryable } from "../db/withTransaction.ts";
 import { UsageError } from "../errors.ts";
@@ -13,13 +14,20 @@ import { migrate } from "../ops/migrate.ts";
 import { EMBEDDED_ROOT } from "../ops/projectRoot.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { startSandbox } from "../sandbox/server.ts";
+import { addUser } from "../sql/addUser.ts";
 import { askThrough } from "../sql/askThrough.ts";
 import { quickenIntervals } from "../sql/quickenIntervals.ts";
+import { readChannels } from "../sql/readChannels.ts";
 import { readCircuits } from "../sql/readCircuits.ts";
+import { readDeliveries } from "../sql/readDeliveries.ts";
 import { trackBook } from "../sql/trackBook.ts";
+import { vouchForPhone } from "../sql/vouchForPhone.ts";
 import { wakeDispatch } from "../sql/wakeDispatch.ts";
 import { type WatchedBook, watchBooks } from "../sql/watchBooks.ts";
+import type { Arrival } from "./arrival.ts";
+import { COLLECTORS, TEXTED } from "./collectors.ts";
 import { liveTable } from "./liveTable.ts";
+import { startMailCatcher } from "./mailCatcher.ts";
 import { DETOURS, OUTAGE, ROUTES, type Story, tellStories } from "./stories.ts";
 
 /** The demo's own Postgres, beside the real one and made anew each time. */
@@ -27,10 +35,16 @@ const ROOT = join(EMBEDDED_ROOT, "demo");
 /** Chosen: fast enough to look alive. */
 const REFRESH_MS = 500;
 const ARRIVED = new Set(["delivered", "return_to_sender"]);
+/** Chosen: what is due later, such as a digest, nobody wants to wait for. */
+const SOON_MS = 10_000;
+/** Chosen: more than the demo makes. */
+const ALL_MESSAGES = 10_000;
 
 /**
- * `npm run demo`: the product as it is, with the sandbox for carriers and
- * intervals of seconds, until a dozen books have arrived. Returns the exit code.
+ * `npm run demo`: the product as it is, with the sandbox for carriers and the
+ * text message provider, a mail server that keeps all mail, and intervals of
+ * seconds, until a dozen books have arrived and their owners know. Returns the
+ * exit code.
  * @throws BookpostError, UsageError
  */
 export async function demo(argv: readonly string[]): Promise<number> {
@@ -42,7 +56,7 @@ export async function demo(argv: readonly string[]): Promise<number> {
   const closers: (() => Promise<unknown>)[] = [];
   try {
     say(
-      "Starting a Postgres of the demo's own, a sandbox for all carriers, the worker and the API …",
+      "Starting a Postgres of the demo's own, a sandbox for all carriers, a mail server that sends nothing on, the worker and the API …",
     );
     const claim = await claimEmbeddedPostgres(ROOT);
     closers.unshift(() => claim.release());
@@ -51,7 +65,10 @@ export async function demo(argv: readonly string[]): Promise<number> {
     closers.unshift(() => postgres.stop());
     const sandbox = await startSandbox();
     closers.unshift(() => sandbox.close());
-    setEnvironment(postgres.url, sandbox);
+    const inbox = openInbox(sandbox);
+    const mail = await startMailCatcher(inbox.take);
+    closers.unshift(() => mail.close());
+    setEnvironment(postgres.url, sandbox, mail.url);
     await migrate({ databaseUrl: postgres.url, adminUrl: postgres.adminUrl });
 
     const pool = createPool(postgres.url, "cli");
@@ -73,14 +90,24 @@ export async function demo(argv: readonly string[]): Promise<number> {
 
     for (const { carrier, api } of ROUTES) await askThrough(pool, carrier, api);
     const stories = tellStories(new Date(), speed);
-    for (const story of stories) {
+    await untilChannelsAreOpen(pool, stopping.signal);
+    const owners = await addCollectors(pool);
+    for (const [place, story] of stories.entries()) {
       sandbox.script(story.trackingNumber, story.scenario);
-      await trackBook(pool, story);
+      await trackBook(pool, { ...story, owner: owners[place % owners.length] });
     }
-    const hasArrived = await watch({ pool, sandbox, stories, speed, signal: stopping.signal });
+    const hasArrived = await watch({
+      pool,
+      sandbox,
+      inbox,
+      stories,
+      speed,
+      signal: stopping.signal,
+    });
     if (hasArrived) {
       say(styleText("green", "All books have arrived or are on their way back."));
       say(`Requests: ${countRequests(sandbox)}.`);
+      say(`Messages: ${await countMessages(pool, inbox.arrivals())}.`);
       if (process.stdin.isTTY && process.stdout.isTTY) {
         say(`GraphQL answers at ${api.url}/graphql until Ctrl-C ends the demo.`);
         if (!stopping.signal.aborted) await once(stopping.signal, "abort");
@@ -114,10 +141,12 @@ function readSpeed(argv: readonly string[]): number {
 }
 
 /** The demo speaks to nothing but its own Postgres and sandbox, whatever `.env` says. */
-function setEnvironment(databaseUrl: string, sandbox: Sandbox): void {
+function setEnvironment(databaseUrl: string, sandbox: Sandbox, smtpUrl: string): void {
   // Empty is unset, and `.env` leaves alone what is set.
-  const others = { API_DATABASE_URL: "", JWT_SECRET: "", SMTP_URL: "", HOST: "127.0.0.1" };
-  Object.assign(process.env, { DATABASE_URL: databaseUrl, ...others });
+  const others = { API_DATABASE_URL: "", JWT_SECRET: "", PUBLIC_URL: "", HOST: "127.0.0.1" };
+  const mail = { SMTP_URL: smtpUrl, MAIL_FROM: "Bookpost <bookpost@example.org>" };
+  const texts = { SMS_COUNTRIES: "", ...sandbox.textEnvironment("twilio") };
+  Object.assign(process.env, { DATABASE_URL: databaseUrl, ...others, ...mail, ...texts });
   process.env.PORT ??= "0";
   for (const api of sandbox.apis) {
     const prefix = api.toUpperCase();
@@ -127,19 +156,63 @@ function setEnvironment(databaseUrl: string, sandbox: Sandbox): void {
   }
 }
 
-/** Shows the books until all have arrived (true) or someone stops it (false). */
+/** Where the demo's messages arrive: emails as they come, texts as the sandbox took them. */
+interface Inbox {
+  take(arrival: Arrival): void;
+  arrivals(): readonly Arrival[];
+}
+
+function openInbox(sandbox: Sandbox): Inbox {
+  const arrivals: Arrival[] = [];
+  let takenTexts = 0;
+  return {
+    take: (arrival) => void arrivals.push(arrival),
+    arrivals() {
+      for (const { to, body } of sandbox.texts.slice(takenTexts)) {
+        const [headline = "", ...lines] = body.split("\n");
+        arrivals.push({ channel: "text", to, headline, lines });
+      }
+      takenTexts = sandbox.texts.length;
+      return arrivals;
+    },
+  };
+}
+
+/** Until the worker has said by what it can send, no message is queued. */
+async function untilChannelsAreOpen(pool: Queryable, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const channels = await readChannels(pool);
+    if (channels.some(({ channel, isConfigured }) => channel !== "webhook" && isConfigured)) return;
+    await sleep(REFRESH_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** Their ids, in the order in which books are dealt to them. */
+async function addCollectors(pool: Queryable): Promise<string[]> {
+  const ids: string[] = [];
+  for (const collector of COLLECTORS) {
+    const id = await addUser(pool, collector);
+    if (collector.name === TEXTED.name) await vouchForPhone(pool, id, TEXTED.phoneNumber);
+    ids.push(id);
+  }
+  return ids;
+}
+
+/** Shows the books and the messages until all have arrived (true) or someone stops it (false). */
 async function watch(options: {
   readonly pool: Queryable;
   readonly sandbox: Sandbox;
+  readonly inbox: Inbox;
   readonly stories: readonly Story[];
   readonly speed: number;
   readonly signal: AbortSignal;
 }): Promise<boolean> {
-  const { pool, sandbox, stories, speed, signal } = options;
+  const { pool, sandbox, inbox, stories, speed, signal } = options;
   const isLive = process.stdout.isTTY === true;
   const screen = createLogUpdate(process.stdout);
   const told = new Map<string, string>();
   const startedAt = performance.now();
+  let toldArrivals = 0;
   let isDown = false;
   let isDetoured = false;
 
@@ -161,9 +234,14 @@ async function watch(options: {
     await wakeDispatch(pool);
     const books = await watchBooks(pool);
     const circuits = await readCircuits(pool);
+    const isMailWaiting = await isMessageDueSoon(pool);
+    const arrivals = inbox.arrivals();
     if (isLive) {
       const outage = isDown ? styleText("red", "UPS answers 503 at the moment.") : "";
-      screen(`${liveTable(books, circuits, process.stdout.columns ?? 100)}\n${outage}`);
+      const lines = arrivals.map((arrival) => arrivalLine(arrival));
+      const { columns = 100, rows = 40 } = process.stdout;
+      // One line below it for the outage.
+      screen(`${liveTable(books, circuits, lines, { columns, rows: rows - 1 })}\n${outage}`);
     } else {
       tellChanges(
         told,
@@ -173,10 +251,16 @@ async function watch(options: {
         told,
         circuits.map((c) => [`circuit ${c.apiCode}`, c.state.replace("_", " ")]),
       );
+      for (const arrival of arrivals.slice(toldArrivals)) {
+        say(arrivalLine(arrival));
+        for (const line of arrival.lines) say(`    ${oneLine(line)}`);
+      }
+      toldArrivals = arrivals.length;
     }
     const hasRecovered = circuits.every(({ state }) => state === "closed");
     if (
       hasRecovered &&
+      !isMailWaiting &&
       books.length === stories.length &&
       books.every(({ status }) => ARRIVED.has(status))
     ) {
@@ -189,9 +273,40 @@ async function watch(options: {
   return false;
 }
 
-/** What each API saw, by the sandbox's own log. */
-function countRequests({ log }: Sandbox): string {
-  const byApi = Map.groupBy(log, ({ api }) => api);
+/** Whether a message is about to go out; what it finds is asked before the inbox is. */
+async function isMessageDueSoon(pool: Queryable): Promise<boolean> {
+  const channels = await readChannels(pool);
+  return channels.some(
+    ({ isConfigured, longestOverdueMs }) =>
+      isConfigured && longestOverdueMs !== null && longestOverdueMs > -SOON_MS,
+  );
+}
+
+/** "email to Ada: Your book 'Emma' is now: in transit" */
+function arrivalLine({ channel, to, headline }: Arrival): string {
+  const name =
+    COLLECTORS.find(({ email }) => email === to)?.name ??
+    (to === TEXTED.phoneNumber ? TEXTED.name : to);
+  return oneLine(`${channel} to ${name}: ${headline}`);
+}
+
+/** What arrived, by the inbox; and what the rules hold back, by the database. */
+async function countMessages(pool: Queryable, arrivals: readonly Arrival[]): Promise<string> {
+  const count = (of: Arrival["channel"]) => arrivals.filter(({ channel }) => channel === of).length;
+  const folded = await readDeliveries(pool, { state: "folded" }, ALL_MESSAGES);
+  const held =
+    folded.length === 0
+      ? ""
+      : `; ${folded.length} wait for a digest, since an hour brings one phone no more than three`;
+  return `${count("email")} by email, ${count("text")} by text message${held}`;
+}
+
+/** What each carrier's API saw, by the sandbox's own log. */
+function countRequests({ log, apis }: Sandbox): string {
+  const byApi = Map.groupBy(
+    log.filter(({ api }) => apis.includes(api)),
+    ({ api }) => api,
+  );
   return [...byApi].map(([api, requests]) => `${api} ${requests.length}`).join(", ");
 }
 

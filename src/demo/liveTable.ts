@@ -1,14 +1,20 @@
 import { styleText } from "node:util";
+import { fitTo } from "../cli/displayWidth.ts";
+import { oneLine } from "../cli/oneLine.ts";
 import { table } from "../cli/table.ts";
 import { words } from "../cli/words.ts";
 import type { CircuitRow } from "../sql/readCircuits.ts";
 import type { WatchedBook } from "../sql/watchBooks.ts";
 
-/** What the demo shows: a line per book and one per API. */
+/** Chosen: enough to see them come. */
+const MOST_ARRIVALS = 8;
+
+/** What the demo shows: a line per book and one per API, and below them the messages that came last, as many as the screen has room for. */
 export function liveTable(
   books: readonly WatchedBook[],
   circuits: readonly CircuitRow[],
-  width: number,
+  arrivals: readonly string[],
+  { columns: width, rows }: { readonly columns: number; readonly rows: number },
 ): string {
   const list = table<WatchedBook>(
     [
@@ -39,5 +45,8 @@ export function liveTable(
     );
   });
   const rest = circuits.length - busy.length;
-  return [list, "", ...breakers, `${rest} other circuits closed`].join("\n");
+  const above = [list, "", ...breakers, `${rest} other circuits closed`, ""].join("\n").split("\n");
+  const room = Math.min(MOST_ARRIVALS, Math.max(1, rows - above.length - 1));
+  const newest = arrivals.slice(-room).map((line) => fitTo(oneLine(line), width));
+  return [...above, `${arrivals.length} messages have arrived`, ...newest].join("\n");
 }

@@ -15,7 +15,7 @@ interface Exchange {
   readonly reply: WireReply;
   readonly fault: Fault;
   /** An error in the API's own words. */
-  readonly error: (status: number) => WireReply;
+  readonly error: (status: number, code?: string) => WireReply;
   /** Where a redirect leads: a page of ours that logs each visit. */
   readonly trap: string;
 }
@@ -23,7 +23,7 @@ interface Exchange {
 /** How to go wrong. Each is one way a carrier has been seen, or can be imagined, to fail. */
 const MODES: Readonly<Record<Fault["mode"], (exchange: Exchange) => unknown>> = {
   /** An HTTP error with the API's own body; `status` and `retryAfter` say which. */
-  status: ({ response, fault, error }) => send(response, error(fault.status), fault),
+  status: ({ response, fault, error }) => send(response, error(fault.status, fault.code), fault),
   error_inside_200: ({ response, error }) => send(response, { ...error(500), status: 200 }),
   html: ({ response }) =>
     send(response, {

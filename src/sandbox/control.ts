@@ -20,6 +20,7 @@ const COMMANDS = {
   clear_faults: command(z.unknown(), (sandbox) => sandbox.clearFaults()),
   limit: command(limitSchema, (sandbox, limit) => sandbox.limit(limit)),
   clear_limits: command(z.unknown(), (sandbox) => sandbox.clearLimits()),
+  stop: command(z.strictObject({ number }), (sandbox, { number }) => sandbox.stop(number)),
   expire_tokens: command(z.unknown(), (sandbox) => sandbox.expireTokens()),
 };
 
@@ -32,7 +33,7 @@ function command<T extends z.ZodType>(
 
 /**
  * The sandbox steered over HTTP by another process. `GET /_sandbox/log` gives
- * the request log; each command answers `{}`, or 400 with what is wrong.
+ * the request log, `GET /_sandbox/texts` the texts it took; each command answers `{}`, or 400 with what is wrong.
  */
 export function answerControl(
   sandbox: Sandbox,
@@ -40,6 +41,7 @@ export function answerControl(
 ): WireReply {
   const name = request.path.replace("/_sandbox/", "");
   if (request.method === "GET" && name === "log") return { status: 200, body: sandbox.log };
+  if (request.method === "GET" && name === "texts") return { status: 200, body: sandbox.texts };
   if (request.method !== "POST" || !Object.hasOwn(COMMANDS, name))
     return { status: 404, body: { error: `no command ${request.method} ${name}` } };
   try {

@@ -22,11 +22,13 @@ export const faultSchema = z.strictObject({
   mode: z.enum(FAULT_MODES),
   /** Which requests go wrong: those that fit all that is said here. */
   api: z.string().optional(),
-  kind: z.enum(["token", "lookup", "register"]).optional(),
+  kind: z.enum(["token", "lookup", "register", "message"]).optional(),
   number: z.string().optional(),
   /** For the next so many requests; without it until cleared. */
   times: z.int().min(1).default(Number.MAX_SAFE_INTEGER),
   status: z.int().min(300).max(599).default(503),
+  /** With `status`: the API's own code for it, where it has some. */
+  code: z.string().optional(),
   /** The header's text, whatever it is. */
   retryAfter: z.string().optional(),
   ms: z.int().min(0).default(200),

@@ -11,7 +11,7 @@ export interface LogEntry {
   readonly monotonic: number;
   readonly api: string;
   /** "trap": the target of our own redirects, where nobody should ever come. */
-  readonly kind: "token" | "lookup" | "register" | "trap";
+  readonly kind: "token" | "lookup" | "register" | "message" | "trap";
   readonly number: string | null;
   /** Where the API takes many numbers at once: all that were asked about. */
   readonly numbers?: readonly string[];

@@ -2,11 +2,12 @@ import type { FaultInput } from "./fault.ts";
 import type { LimitInput } from "./limit.ts";
 import type { LogEntry } from "./requestLog.ts";
 import type { Scenario } from "./scenario.ts";
+import type { Text } from "./wire.ts";
 
-/** The carriers' stand-in, as its owner steers it. Numbers nobody scripted are unknown to it. */
+/** The stand-in of carriers and of services that send texts, as its owner steers it. Numbers nobody scripted are unknown to it. */
 export interface Sandbox {
   readonly port: number;
-  /** The APIs it speaks, by code. */
+  /** The carriers' APIs it speaks, by code. */
   readonly apis: readonly string[];
   /** What `<CODE>_BASE_URL` has to be; throws for an API the sandbox does not speak. */
   url(api: string): string;
@@ -23,6 +24,12 @@ export interface Sandbox {
   clearLimits(): void;
   /** Withdraws all tokens before their time. */
   expireTokens(): void;
+  /** The environment that sends texts through it: "twilio" or "sns". Throws for another. */
+  textEnvironment(api: string): Readonly<Record<string, string>>;
+  /** The texts it took, oldest first. */
+  readonly texts: readonly Text[];
+  /** Someone answers STOP from this phone: nothing more is sent there, by any service. */
+  stop(number: string): void;
   readonly log: readonly LogEntry[];
   /** Hangs up on everybody. */
   close(): Promise<void>;

@@ -22,10 +22,12 @@ import { createScenarios, type Scenario } from "./scenario.ts";
 import { send } from "./send.ts";
 import { seventeen_track } from "./seventeen_track.ts";
 import { shippo } from "./shippo.ts";
+import { sns } from "./sns.ts";
 import { createTokens } from "./tokens.ts";
+import { twilio } from "./twilio.ts";
 import { ups } from "./ups.ts";
 import { usps } from "./usps.ts";
-import type { Route, Wire, WireRequest } from "./wire.ts";
+import type { Route, Text, TextWire, Wire, WireReply, WireRequest } from "./wire.ts";
 
 const WIRES: readonly Wire[] = [
   ups,
@@ -43,6 +45,8 @@ const WIRES: readonly Wire[] = [
   canada_post,
   australia_post,
 ];
+
+const TEXT_WIRES: readonly TextWire[] = [twilio, sns];
 
 export type { Sandbox };
 
@@ -69,6 +73,8 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   const log = createRequestLog(options.logFile);
   const tokens = createTokens(options.tokenLifeMs ?? 14_399_000);
   const registered = new Set<string>();
+  const texts: Text[] = [];
+  const stopped = new Set<string>();
 
   const server = createServer((incoming, response) => {
     handle(incoming, response).catch((error: unknown) => {
@@ -97,15 +103,28 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       return send(response, answerControl(sandbox, { ...request, path }));
     for (const wire of WIRES) {
       const route = wire.route(request);
-      if (route !== null) return answer(wire, route, request, response);
+      if (route === null) continue;
+      const { number, numbers = number === null ? [] : [number] } = route;
+      const context = { number, numbers, show: scenarios.show, tokens, registered };
+      return answer(wire, route, () => wire.answer(request, context), response);
+    }
+    for (const wire of TEXT_WIRES) {
+      const { api } = wire;
+      const route = wire.route(request);
+      if (route === null) continue;
+      const context = {
+        take: (text: Omit<Text, "api">) => void texts.push({ api, ...text }),
+        isStopped: (number: string) => stopped.has(number),
+      };
+      return answer(wire, route, () => wire.answer(request, context), response);
     }
     send(response, { status: 404, body: { error: `nothing at ${path}` } });
   }
 
   async function answer(
-    wire: Wire,
+    wire: Pick<Wire, "api" | "error">,
     route: Route,
-    request: WireRequest,
+    reply: () => WireReply,
     response: ServerResponse,
   ): Promise<void> {
     const { api, error } = wire;
@@ -116,23 +135,24 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
       entry.retryAfter = broken.retryAfter ?? null;
       return send(response, error(429), broken);
     }
-    const { number, numbers = number === null ? [] : [number] } = route;
-    const reply = wire.answer(request, {
-      number,
-      numbers,
-      show: scenarios.show,
-      tokens,
-      registered,
-    });
     const fault = faults.take({ api, ...route });
-    if (fault === null) return send(response, reply);
+    if (fault === null) return send(response, reply());
     entry.fault = fault.mode;
     entry.retryAfter = (fault.mode === "status" && fault.retryAfter) || null;
-    await commitFault({ response, reply, fault, error, trap: `${origin}/_sandbox/trap` });
+    const trap = `${origin}/_sandbox/trap`;
+    // A request that was refused has had no effect; all the other ways to go wrong come after it.
+    const refused = fault.mode === "status" || fault.mode === "reset";
+    await commitFault({
+      response,
+      reply: refused ? error(fault.status) : reply(),
+      fault,
+      error,
+      trap,
+    });
   }
 
-  function wireOf(api: string): Wire {
-    const wire = WIRES.find((candidate) => candidate.api === api);
+  function wireOf(api: string): Wire | TextWire {
+    const wire = [...WIRES, ...TEXT_WIRES].find((candidate) => candidate.api === api);
     if (wire === undefined) throw new Error(`The sandbox does not speak "${api}".`);
     return wire;
   }
@@ -155,6 +175,13 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
     },
     clearLimits: limits.clear,
     expireTokens: tokens.expireAll,
+    textEnvironment(api) {
+      const wire = TEXT_WIRES.find((candidate) => candidate.api === api);
+      if (wire === undefined) throw new Error(`The sandbox sends no texts as "${api}".`);
+      return wire.environment(origin + wire.basePath);
+    },
+    texts,
+    stop: (number) => void stopped.add(number),
     log: log.entries,
     async close() {
       server.close();

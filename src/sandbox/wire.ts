@@ -12,7 +12,7 @@ export interface WireRequest {
 
 /** What a request is after. */
 export interface Route {
-  readonly kind: "token" | "lookup" | "register";
+  readonly kind: "token" | "lookup" | "register" | "message";
   /** The first number, by which faults find the request. */
   readonly number: string | null;
   /** Where the API takes many numbers at once: all of them. */
@@ -48,6 +48,31 @@ export interface Wire {
       readonly registered: Set<string>;
     },
   ): WireReply;
-  /** An error as this API words it. */
-  error(status: number): WireReply;
+  /** An error as this API words it; `code` is the API's own, where it has some. */
+  error(status: number, code?: string): WireReply;
+}
+
+/** One text message that was taken. */
+export interface Text {
+  readonly api: string;
+  /** What the answer called it. */
+  readonly id: string;
+  readonly from: string | null;
+  readonly to: string;
+  readonly body: string;
+}
+
+/** A service that sends texts. */
+export interface TextWire extends Omit<Wire, "answer"> {
+  /** The environment of whoever is to send through it. */
+  environment(url: string): Readonly<Record<string, string>>;
+  answer(
+    request: WireRequest,
+    context: {
+      /** Takes a text; the id is its answer's to name. */
+      readonly take: (text: Omit<Text, "api">) => void;
+      /** Whether this phone has answered STOP. */
+      readonly isStopped: (number: string) => boolean;
+    },
+  ): WireReply;
 }

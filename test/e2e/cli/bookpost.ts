@@ -17,6 +17,8 @@ export interface Ended {
 const CLEAN: Readonly<Record<string, string | undefined>> = {
   PATH: process.env.PATH,
   DATABASE_URL: "",
+  SMTP_URL: "",
+  SMS_PROVIDER: "",
   ...Object.fromEntries(
     adapters.flatMap(({ code, credentials }) =>
       ["BASE_URL", ...Object.keys(credentials)].map((s) => [`${code.toUpperCase()}_${s}`, ""]),

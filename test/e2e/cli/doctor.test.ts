@@ -5,6 +5,8 @@ import { createTestDatabase, type TestDatabase } from "../../helpers/database.ts
 import { databaseUrl } from "../../helpers/databaseUrl.ts";
 import { permitFor } from "../../helpers/lookUp.ts";
 import { makeApi } from "../../helpers/makeApi.ts";
+import { makeUser } from "../../helpers/makeUser.ts";
+import { makeWorker } from "../../helpers/makeWorker.ts";
 import { trackBook } from "../../helpers/trackBook.ts";
 import { bookpost } from "./bookpost.ts";
 
@@ -119,6 +121,72 @@ test("a lookup and a probe beyond their time are wrong", async () => {
   await ageCircuit(db.pool, api.code, "10 minutes");
   const wrong = await wrongs();
   expect(names(wrong)).toEqual(["circuits", "stuck", "stuck"]);
+});
+
+/** A message of a test, in this state. */
+async function message(state: "queued" | "dead", channel: string): Promise<void> {
+  await db.pool.query(
+    `insert into bookpost_private.deliveries (user_id, channel, kind, state, reason, last_error, ended_at)
+     values ($1, $3, 'test', $2, case $2 when 'dead' then 'attempts_spent' end,
+       case $2 when 'dead' then 'the mailbox is full' end, case $2 when 'dead' then now() end)`,
+    [await makeUser(db.pool), state, channel],
+  );
+}
+
+test("each channel is told as configured here or not, with the variable, and as what goes out", async () => {
+  await makeApi(db.pool);
+  await makeWorker(db.pool, "sender");
+  await db.pool.query("select bookpost_private.offer_channels('sender', '{email}')");
+  await message("queued", "email");
+  const { stdout } = await bookpost(["doctor"], {
+    DATABASE_URL: db.url,
+    SMTP_URL: "smtp://mail.example.org",
+    MAIL_FROM: "bookpost@example.org",
+  });
+  expect(stdout).toMatch(/^well +email +configured here, from bookpost@example.org$/m);
+  expect(stdout).toMatch(/^note +sms +not configured here\n +→ set SMS_PROVIDER/m);
+  expect(stdout).toMatch(/^well +email +0 messages sent in the last hour, 1 message waits/m);
+  expect(stdout).toMatch(/^well +webhook +0 messages sent in the last hour, nothing waits$/m);
+  expect(await wrongs()).toEqual([]);
+});
+
+test("messages that wait for a channel by which no worker can send are wrong", async () => {
+  await makeApi(db.pool);
+  await message("queued", "sms");
+  const [wrong, ...others] = await wrongs();
+  expect(wrong).toMatchObject({ name: "sms", wayOut: expect.stringContaining("SMS_PROVIDER") });
+  expect(wrong?.finding).toMatch(/^1 message waits/);
+  expect(others).toEqual([]);
+});
+
+test("a mail server that fails again and again is wrong, one that is left alone for a moment is not", async () => {
+  await makeApi(db.pool);
+  await makeWorker(db.pool, "sender");
+  await db.pool.query("select bookpost_private.offer_channels('sender', '{email}')");
+  await db.pool.query("select bookpost_private.hold_route('email', 'connection refused', 600000)");
+  expect(await wrongs()).toEqual([]);
+  const { stdout } = await bookpost(["doctor"], { DATABASE_URL: db.url });
+  expect(stdout).toMatch(/^note +email +left alone .* until in .*: connection refused$/m);
+  for (let failure = 2; failure <= 8; failure++)
+    await db.pool.query("select bookpost_private.hold_route('email', 'connection refused', null)");
+  const [wrong] = await wrongs();
+  expect(wrong?.finding).toMatch(/^email does not get through: 8 failures .*connection refused/);
+});
+
+test("dead messages and disabled webhooks are told, with the way back", async () => {
+  await makeApi(db.pool);
+  await message("dead", "email");
+  await message("dead", "email");
+  const { rows } = await db.pool.query<{ endpoint_id: string }>(
+    "select endpoint_id from bookpost.add_webhook('https://app.example.org/news')",
+  );
+  const id = rows[0]?.endpoint_id;
+  await db.pool.query("select bookpost_private.disable_endpoint($1, 'gone')", [id]);
+  expect(await wrongs()).toEqual([]);
+  const { stdout } = await bookpost(["doctor"], { DATABASE_URL: db.url });
+  expect(stdout).toMatch(/2 messages of the last week could not be sent; .*the mailbox is full/);
+  expect(stdout).toContain(`webhook ${id} is disabled: gone`);
+  expect(stdout).toContain(`bookpost.enable_webhook('${id}')`);
 });
 
 test("a database without our schema, or of another version, is wrong", async () => {

@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { UsageError } from "../../../../src/errors.ts";
+import { isE164, normalizePhone } from "../../../../src/notifications/phone.ts";
+import { rolledBack } from "../../../helpers/database.ts";
+import { tryOut } from "../../../helpers/refusal.ts";
+import { testDatabase } from "../../../helpers/testDatabase.ts";
+import { PHONE_ROWS } from "../../../notifications/phoneNumbers.ts";
+
+// Numbers as people write them, judged alike by TypeScript and by the database.
+
+const db = testDatabase();
+
+const INSERT = "insert into bookpost.users (phone_number) values ($1)";
+
+test("there are forty numbers at least, and no two alike", () => {
+  expect(PHONE_ROWS.length).toBeGreaterThanOrEqual(40);
+  const said = PHONE_ROWS.map(({ written, country }) => `${country} ${written}`);
+  expect(new Set(said).size).toBe(PHONE_ROWS.length);
+});
+
+test.each(PHONE_ROWS)(
+  "$what: TypeScript and the database agree whether it may be stored as it is",
+  async ({ written, isStorable }) => {
+    const client = await rolledBack(db);
+    const refusal = await tryOut(client, INSERT, [written]);
+    expect({ typescript: isE164(written), database: refusal === null }).toEqual({
+      typescript: isStorable,
+      database: isStorable,
+    });
+    if (!isStorable) expect(refusal).toMatchObject({ constraint: "users_phone_number_is_e164" });
+  },
+);
+
+test.each(PHONE_ROWS)(
+  "$what: where a person enters it, it becomes $becomes",
+  async ({ written, country, becomes }) => {
+    if (!becomes.startsWith("+")) {
+      expect(() => normalizePhone(written, country)).toThrow(
+        expect.objectContaining({ name: "UsageError", code: becomes, exitCode: 2 }),
+      );
+      expect(() => normalizePhone(written, country)).toThrow(UsageError);
+      return;
+    }
+    expect(normalizePhone(written, country)).toBe(becomes);
+    const client = await rolledBack(db);
+    expect(await tryOut(client, INSERT, [becomes])).toBeNull();
+  },
+);
