@@ -235,6 +235,27 @@ describe("connections", () => {
     await until("it has hung up", async () => server.connections.open === 0);
   });
 
+  test("that the server drops between two messages are opened anew, and each message arrives once", async () => {
+    const server = await startMailServer();
+    let mails = 0;
+    const { port } = await startRawServer((socket) => {
+      const other = connect(server.port, "127.0.0.1");
+      other.on("error", () => {});
+      other.pipe(socket);
+      socket.on("data", (data) => {
+        if (String(data).startsWith("MAIL FROM") && ++mails === 2) {
+          socket.destroy();
+          other.destroy();
+        } else other.write(data);
+      });
+    });
+    const channel = channelTo(port);
+    expect((await channel.send(messageOf(), NEVER)).outcome).toBe("sent");
+    expect((await channel.send(messageOf(), NEVER)).outcome).toBe("sent");
+    expect(mails).toBe(3);
+    expect(server.mails).toHaveLength(2);
+  });
+
   test("serve the next message after a recipient was refused", async () => {
     let isFirst = true;
     const server = await startMailServer({

@@ -39,7 +39,7 @@ export function newsOf(changes: Partial<News> & { title?: string } = {}): News {
 }
 
 export function messageOf(
-  changes: Partial<Message> & { person?: Partial<Person> } = {},
+  changes: Omit<Partial<Message>, "person"> & { person?: Partial<Person> } = {},
 ): Message & { person: Person } {
   return {
     id: "00000000-0000-4000-8000-0000000000dd",
