@@ -90,11 +90,27 @@ it("a body beyond 50 kB is refused", async () => {
 it("a notification has its sentence, for its member and for the operator", async () => {
   const owner = await seedUser(db.pool, "reader");
   await seedBook(db.pool, { owner, title: "Dune \u202e", number: "1Z999AA10123456784" });
+  await db.pool.query(
+    `insert into bookpost.notifications (user_id, book_id, parcel_id, kind, status, status_version, notice_version, estimated_until, is_estimate_a_date, created_at)
+     select user_id, book_id, parcel_id, 'estimate', status, 1, 1, '2025-08-27', true, '2020-01-01Z' from bookpost.notifications where user_id = $1`,
+    [owner],
+  );
   const question = "{ notifications { nodes { message } } }";
   for (const role of ["bookpost_member", "bookpost_operator"]) {
     const { body } = await api.query(question, { token: await signToken(role, owner) });
     expect(body).toEqual({
-      data: { notifications: { nodes: [{ message: "Your book 'Dune' is now: in transit" }] } },
+      data: {
+        notifications: {
+          nodes: [
+            { message: "Your book 'Dune' is now: in transit" },
+            {
+              message: expect.stringMatching(
+                /^Your book 'Dune' is now expected: .*27 August 2025$/,
+              ),
+            },
+          ],
+        },
+      },
     });
   }
 });

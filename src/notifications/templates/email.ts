@@ -111,8 +111,8 @@ function sectionsOf({
         sentence: language.sentences.endpointDisabled(),
         facts: [
           // The host only: what follows it may be a secret.
-          fact("Webhook", inert(URL.parse(endpoint?.url ?? "")?.host ?? null)),
-          fact("About", inert(endpoint?.description ?? null)),
+          fact(language.labels.webhook, inert(URL.parse(endpoint?.url ?? "")?.host ?? null)),
+          fact(language.labels.description, inert(endpoint?.description ?? null)),
           fact(language.labels.status, language.endpointReason(endpoint?.disabledReason ?? null)),
         ].flat(),
       },

@@ -54,6 +54,8 @@ export const en: Language = {
     carrier: "Carrier",
     trackingNumber: "Tracking number",
     page: "Carrier's page",
+    webhook: "Webhook",
+    description: "Description",
   },
   endpointReason: (reason) =>
     `${ENDPOINT_REASONS[reason ?? ""] ?? "It was switched off."} Nothing more is sent to it until it is switched on again.`,

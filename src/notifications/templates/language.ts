@@ -40,7 +40,16 @@ export interface Language {
   };
   readonly labels: Readonly<
     Record<
-      "status" | "place" | "time" | "estimate" | "detail" | "carrier" | "trackingNumber" | "page",
+      | "status"
+      | "place"
+      | "time"
+      | "estimate"
+      | "detail"
+      | "carrier"
+      | "trackingNumber"
+      | "page"
+      | "webhook"
+      | "description",
       string
     >
   >;
