@@ -7,6 +7,7 @@ import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connecti
 import { descriptionPlugin } from "./descriptionPlugin.ts";
 import { filterOperatorsPlugin } from "./filterOperatorsPlugin.ts";
 import { inflectionPlugin } from "./inflectionPlugin.ts";
+import { notificationMessage } from "./notificationMessage.ts";
 import { orderPlugin } from "./orderPlugin.ts";
 import { pageSizePlugin } from "./pageSizePlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
@@ -47,6 +48,7 @@ export const apiPreset: GraphileConfig.Preset = {
     trackingEventOrder,
     filterOperatorsPlugin,
     descriptionPlugin,
+    notificationMessage,
     // Everyone sees the carriers, and these keys are never null.
     changeNullability({ Parcel: { carrier: false }, CarrierCircuit: { api: false } }),
   ],

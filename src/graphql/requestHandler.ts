@@ -5,27 +5,33 @@ import type { Engine } from "./engine.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import { isMeantForLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
+import { answerUnsubscribe } from "./unsubscribePage.ts";
 import { BadToken, createViewerReader } from "./viewer.ts";
 
 /** The files of the page at `/`, as its package names them. */
 const PAGE_FILE = /^\/ruru-static\/[\w.-]+(\/[\w.-]+)*$/;
 
+/** What an email's link leads to; a token is a UUID. */
+const UNSUBSCRIBE = /^\/unsubscribe\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
+
 export interface RequestHandlerOptions {
   readonly config: Pick<Config, "isDevelopment" | "jwtSecret">;
   readonly engine: Engine;
   readonly isHealthy: () => Promise<boolean>;
+  /** Whether somebody has this token, and wants no more email from now on. */
+  readonly unsubscribe: (token: string) => Promise<boolean>;
   readonly log: LogError;
 }
 
 /**
  * Decides for each request what it may reach: GraphQL, the page, the health
- * check or nothing. Paths are compared as they were sent, so nothing can be
+ * check, the end of a person's emails, or nothing. Paths are compared as they were sent, so nothing can be
  * smuggled in by encoding.
  */
 export function createRequestHandler(
   options: RequestHandlerOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { config, engine, isHealthy, log } = options;
+  const { config, engine, isHealthy, unsubscribe, log } = options;
   const readViewer = createViewerReader(config.jwtSecret);
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -44,6 +50,8 @@ export function createRequestHandler(
     }
     if (config.isDevelopment && (path === "/" || PAGE_FILE.test(path)))
       return engine.page(request, response);
+    const token = UNSUBSCRIBE.exec(path)?.[1];
+    if (token !== undefined) return answerUnsubscribe(request, response, token, unsubscribe);
     if (path !== "/graphql")
       return refuse(response, 404, "NOT_FOUND", "There is nothing here. GraphQL is at /graphql.");
     if (request.method !== "POST")

@@ -44,6 +44,9 @@ const tags: JSONPgSmartTags["config"] = {
         status: FILTER,
         created_at: FILTER_AND_ORDER,
         closed_at: FILTER,
+        // How the database keeps count of what it has told.
+        notice_version: HIDDEN,
+        told_estimated_until: HIDDEN,
       },
       constraint: {
         // NOTE: no carrier.parcels: no index has the carrier of closed parcels.
@@ -82,6 +85,7 @@ const tags: JSONPgSmartTags["config"] = {
         parcel_id: FILTER,
         created_at: FILTER_AND_ORDER,
         read_at: FILTER,
+        notice_version: HIDDEN,
       },
       constraint: {
         notifications_user_id_fkey: ONE_WAY,

@@ -12,6 +12,7 @@ import { MAX_SOCKETS, RECEIVE_TIMEOUT_MS, STOP_GRACE_MS } from "./limits.ts";
 import { requireLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
 import { createRequestHandler } from "./requestHandler.ts";
+import { createUnsubscribe } from "./unsubscribe.ts";
 
 export interface ApiOptions {
   readonly config: Pick<Config, "host" | "port" | "isDevelopment" | "jwtSecret" | "apiDatabaseUrl">;
@@ -51,6 +52,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       config,
       engine,
       isHealthy: createHealthCheck(pool),
+      unsubscribe: createUnsubscribe(pool),
       log,
     });
     const server = createServer({ requestTimeout: RECEIVE_TIMEOUT_MS }, handler);
