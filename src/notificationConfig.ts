@@ -1,4 +1,5 @@
 import { BlockList, isIP } from "node:net";
+import { isSupportedCountry } from "libphonenumber-js/max";
 import { z } from "zod";
 import { parseBaseUrl } from "./carriers/baseUrl.ts";
 import { UsageError } from "./errors.ts";
@@ -110,6 +111,12 @@ function readSms(env: NodeJS.ProcessEnv): SmsConfig | null {
     text(/^[A-Z]{2}(,[A-Z]{2})*$/, "countries such as GB,IE,US").optional(),
   );
   const countries = listed === undefined ? null : new Set(listed.split(","));
+  for (const country of countries ?? [])
+    if (!isSupportedCountry(country))
+      throw new UsageError(
+        "BAD_ENVIRONMENT",
+        `SMS_COUNTRIES must be countries such as GB,IE,US; "${country}" is no country.`,
+      );
   switch (provider) {
     case undefined:
       return null;
