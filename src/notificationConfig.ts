@@ -1,5 +1,4 @@
 import { BlockList, isIP } from "node:net";
-import { isSupportedCountry } from "libphonenumber-js/max";
 import { z } from "zod";
 import { parseBaseUrl } from "./carriers/baseUrl.ts";
 import { UsageError } from "./errors.ts";
@@ -112,7 +111,7 @@ function readSms(env: NodeJS.ProcessEnv): SmsConfig | null {
   );
   const countries = listed === undefined ? null : new Set(listed.split(","));
   for (const country of countries ?? [])
-    if (!isSupportedCountry(country))
+    if (!isCountry(country))
       throw new UsageError(
         "BAD_ENVIRONMENT",
         `SMS_COUNTRIES must be countries such as GB,IE,US; "${country}" is no country.`,
@@ -163,6 +162,13 @@ function readSms(env: NodeJS.ProcessEnv): SmsConfig | null {
     default:
       return provider satisfies never;
   }
+}
+
+const names = new Intl.DisplayNames(["en"], { type: "region", fallback: "none" });
+
+/** ISO 3166-1 alpha-2; an old or wrong name of one, such as UK for GB, would never match a phone number's. */
+function isCountry(code: string): boolean {
+  return names.of(code) !== undefined && new Intl.Locale(`und-${code}`).region === code;
 }
 
 function needSecret(env: NodeJS.ProcessEnv, name: string, what: string): Secret {

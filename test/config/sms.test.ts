@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { getCountries } from "libphonenumber-js/max";
 import { expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { readNotificationConfig } from "../../src/notificationConfig.ts";
@@ -50,6 +51,13 @@ test.each(["+15005550006", `MG${"0a".repeat(16)}`, "Bookpost", "BOOKS 4 YOU", "8
   },
 );
 
+test("every country that has phone numbers can be listed", () => {
+  const all = getCountries();
+  expect(readNotificationConfig({ ...SNS, SMS_COUNTRIES: all.join(",") }).sms?.countries).toEqual(
+    new Set(all),
+  );
+});
+
 test.each(["us-east-1", "us-gov-west-1", "ap-southeast-2"])("a region may be %s", (region) => {
   expect(readNotificationConfig({ ...SNS, AWS_REGION: region }).sms).toMatchObject({ region });
 });
@@ -62,6 +70,7 @@ test.each([
   ["SMS_COUNTRIES", "GBR", SNS, /^SMS_COUNTRIES must be countries/],
   ["SMS_COUNTRIES", "GB,", SNS, /^SMS_COUNTRIES must be countries/],
   ["SMS_COUNTRIES", "UK", SNS, /^SMS_COUNTRIES .*"UK" is no country/],
+  ["SMS_COUNTRIES", "GB,QX", SNS, /^SMS_COUNTRIES .*"QX" is no country/],
   ["TWILIO_ACCOUNT_SID", "", TWILIO, /^TWILIO_ACCOUNT_SID must be a Twilio account's SID/],
   ["TWILIO_ACCOUNT_SID", `SK${"0a".repeat(16)}`, TWILIO, /^TWILIO_ACCOUNT_SID must be/],
   ["TWILIO_ACCOUNT_SID", `AC${"0a".repeat(16)}/..`, TWILIO, /^TWILIO_ACCOUNT_SID must be/],
