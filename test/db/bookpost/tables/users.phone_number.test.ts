@@ -54,7 +54,7 @@ test("the database's rule is the same under a collation by which other scripts' 
     client,
     "select pg_get_constraintdef(oid) as definition from pg_constraint where conname = 'users_phone_number_is_e164'",
   );
-  // Postgres' own test databases have none; an app's may.
+  // This database's own collation knows no such digits; an app's may.
   await client.query(
     `create temporary table people (phone_number text collate "und-x-icu", ${definition})`,
   );
