@@ -1,5 +1,5 @@
---! Previous: sha1:b7b83bb1e31f3ed27f5df74c7ddb8804ee4e9d28
---! Hash: sha1:292f2fe508bd29baa46777eccaa0cb390f45ab4d
+--! Previous: sha1:9d34b3cd19b29f169d2960f6daf41023aa94c1b3
+--! Hash: sha1:644694f51a81efe944cfa1eb458a105c9a18f15d
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:292f2fe508bd29baa46777eccaa0cb390f45ab4d
---! Hash: sha1:c824fce240319460f9adaaee2e5abbc53207ef1e
+--! Previous: sha1:644694f51a81efe944cfa1eb458a105c9a18f15d
+--! Hash: sha1:f6b9c629930a651435dd8a5105bb7c7b3a311064
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
