@@ -885,7 +885,6 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_person bookpost.users;
-  v_verification bookpost_private.phone_verifications;
   v_id uuid;
 begin
   select u.* into v_person from bookpost.users u where u.id = request_phone_verification.person;

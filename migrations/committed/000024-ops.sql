@@ -1,5 +1,5 @@
---! Previous: sha1:644694f51a81efe944cfa1eb458a105c9a18f15d
---! Hash: sha1:f6b9c629930a651435dd8a5105bb7c7b3a311064
+--! Previous: sha1:3631d3b80cdc08bf3aee719ce1af8f409626b923
+--! Hash: sha1:36db9c93065a394b51379669c0cf934d46a54503
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
