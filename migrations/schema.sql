@@ -885,7 +885,6 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_person bookpost.users;
-  v_verification bookpost_private.phone_verifications;
   v_id uuid;
 begin
   select u.* into v_person from bookpost.users u where u.id = request_phone_verification.person;
@@ -3145,7 +3144,14 @@ begin
   elsif v_outcome.outcome = 'no_such_address' and v_delivery.channel = 'email' then
     update bookpost.users u set email_refused_at = v_now where u.id = v_delivery.user_id;
   elsif v_outcome.outcome = 'opted_out' and v_delivery.channel = 'sms' then
-    update bookpost.users u set sms_opted_out_at = v_now where u.id = v_delivery.user_id;
+    -- Not where the number was changed meanwhile: STOP came from the former one.
+    update bookpost.users u set sms_opted_out_at = v_now
+    where u.id = v_delivery.user_id and case v_delivery.kind
+      when 'verification' then exists (
+        select from bookpost_private.phone_verifications v where v.user_id = u.id and v.phone_number = u.phone_number
+      )
+      else u.phone_verified_at <= v_delivery.attempted_at
+    end;
   end if;
 
   if v_outcome.ends_as is not null then

@@ -110,6 +110,12 @@ function readSms(env: NodeJS.ProcessEnv): SmsConfig | null {
     text(/^[A-Z]{2}(,[A-Z]{2})*$/, "countries such as GB,IE,US").optional(),
   );
   const countries = listed === undefined ? null : new Set(listed.split(","));
+  for (const country of countries ?? [])
+    if (!isCountry(country))
+      throw new UsageError(
+        "BAD_ENVIRONMENT",
+        `SMS_COUNTRIES must be countries such as GB,IE,US; "${country}" is no country.`,
+      );
   switch (provider) {
     case undefined:
       return null;
@@ -156,6 +162,13 @@ function readSms(env: NodeJS.ProcessEnv): SmsConfig | null {
     default:
       return provider satisfies never;
   }
+}
+
+const names = new Intl.DisplayNames(["en"], { type: "region", fallback: "none" });
+
+/** ISO 3166-1 alpha-2; an old or wrong name of one, such as UK for GB, would never match a phone number's. */
+function isCountry(code: string): boolean {
+  return names.of(code) !== undefined && new Intl.Locale(`und-${code}`).region === code;
 }
 
 function needSecret(env: NodeJS.ProcessEnv, name: string, what: string): Secret {

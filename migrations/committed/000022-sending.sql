@@ -1,5 +1,5 @@
 --! Previous: sha1:f1914e2929a55e87da4a64eb8c6575f8b95cb93b
---! Hash: sha1:b7b83bb1e31f3ed27f5df74c7ddb8804ee4e9d28
+--! Hash: sha1:9d34b3cd19b29f169d2960f6daf41023aa94c1b3
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
@@ -353,7 +353,14 @@ begin
   elsif v_outcome.outcome = 'no_such_address' and v_delivery.channel = 'email' then
     update bookpost.users u set email_refused_at = v_now where u.id = v_delivery.user_id;
   elsif v_outcome.outcome = 'opted_out' and v_delivery.channel = 'sms' then
-    update bookpost.users u set sms_opted_out_at = v_now where u.id = v_delivery.user_id;
+    -- Not where the number was changed meanwhile: STOP came from the former one.
+    update bookpost.users u set sms_opted_out_at = v_now
+    where u.id = v_delivery.user_id and case v_delivery.kind
+      when 'verification' then exists (
+        select from bookpost_private.phone_verifications v where v.user_id = u.id and v.phone_number = u.phone_number
+      )
+      else u.phone_verified_at <= v_delivery.attempted_at
+    end;
   end if;
 
   if v_outcome.ends_as is not null then

@@ -1,5 +1,5 @@
---! Previous: sha1:b7b83bb1e31f3ed27f5df74c7ddb8804ee4e9d28
---! Hash: sha1:292f2fe508bd29baa46777eccaa0cb390f45ab4d
+--! Previous: sha1:9d34b3cd19b29f169d2960f6daf41023aa94c1b3
+--! Hash: sha1:3631d3b80cdc08bf3aee719ce1af8f409626b923
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.
@@ -80,7 +80,6 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_person bookpost.users;
-  v_verification bookpost_private.phone_verifications;
   v_id uuid;
 begin
   select u.* into v_person from bookpost.users u where u.id = request_phone_verification.person;

@@ -1,5 +1,5 @@
---! Previous: sha1:292f2fe508bd29baa46777eccaa0cb390f45ab4d
---! Hash: sha1:c824fce240319460f9adaaee2e5abbc53207ef1e
+--! Previous: sha1:3631d3b80cdc08bf3aee719ce1af8f409626b923
+--! Hash: sha1:36db9c93065a394b51379669c0cf934d46a54503
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -50,14 +50,15 @@ export function normalizePhone(written: string, country?: string): string {
   if (region !== undefined && !isSupportedCountry(region))
     throw refusal(
       "UNKNOWN_COUNTRY",
-      `"${country?.slice(0, 20)}" is no country; give its two letters, such as GB or US.`,
+      // What is not a word may be the number itself.
+      `${/^\p{L}{1,20}$/u.test(region) ? `"${country?.trim()}"` : "What is given as the country"} is no country; give its two letters, such as GB or US.`,
     );
   const name = nameOf(text);
   const options = { extract: false, ...(region && { defaultCountry: region }) };
   const number = parse(text, name, options);
   const place = placeOf(number.country ?? region) ?? `country code ${number.countryCallingCode}`;
   if (number.ext) throw refusal("PHONE_EXTENSION", `${name} has an extension; leave it out.`);
-  // A number that is asked for by its length alone: emergency numbers and short codes are "too short".
+  // Emergency numbers and short codes are too short.
   switch (validatePhoneNumberLength(text, options)) {
     case "TOO_SHORT":
       throw refusal("PHONE_TOO_SHORT", `${name} is too short for ${place}.`);

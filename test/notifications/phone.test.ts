@@ -59,6 +59,12 @@ test.each([
   expect(refusalOf(written, country).message).toBe(sentence);
 });
 
+test("a number that is given for the country by mistake is not shown", () => {
+  expect(refusalOf("GB", "+442079460123").message).toBe(
+    "What is given as the country is no country; give its two letters, such as GB or US.",
+  );
+});
+
 test("no refusal shows more of a number than its last two digits", () => {
   const digits = fc.stringMatching(/^\+?[0-9]{5,20}$/);
   fc.assert(

@@ -286,6 +286,46 @@ test("the provider's word that the phone has answered STOP opts her out, and opt
   expect(await tryOut(client, REQUEST, [person])).toBeNull();
 });
 
+test.each(["verification", "test"])(
+  "STOP from the former phone in answer to a %s does not silence the number she has by now",
+  async (kind) => {
+    const client = await setUp();
+    const person = await addPerson(client);
+    await verify(client, person, await codeFor(client, person));
+    const sending = async () => {
+      const { id } = await one<{ id: string }>(
+        client,
+        "insert into bookpost_private.deliveries (user_id, channel, kind) values ($1, 'sms', $2) returning id",
+        [person, kind],
+      );
+      await begin(client, id);
+      return id;
+    };
+    const isOut = async () =>
+      (
+        await one<{ is_out: boolean }>(
+          client,
+          "select sms_opted_out_at is not null as is_out from bookpost.users where id = $1",
+          [person],
+        )
+      ).is_out;
+    if (kind === "verification")
+      await client.query("update bookpost.users set phone_verified_at = null where id = $1", [
+        person,
+      ]);
+    const id = await sending();
+    await client.query("savepoint on_its_way");
+    await endDelivery(client, id, 1, { outcome: "opted_out", error: "STOP" });
+    expect(await isOut()).toBe(true);
+    await client.query("rollback to savepoint on_its_way");
+    await setNumber(client, person, OTHER);
+    expect(await endDelivery(client, id, 1, { outcome: "opted_out", error: "STOP" })).toBe(
+      "dropped",
+    );
+    expect(await isOut()).toBe(false);
+  },
+);
+
 test("a person is sent three codes an hour and ten a day, whatever her number is by then", async () => {
   const client = await setUp();
   const person = await addPerson(client);
