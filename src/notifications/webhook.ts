@@ -97,6 +97,8 @@ export function createWebhookChannel(options: {
       const url = URL.parse(endpoint?.url ?? "");
       if (url === null || url.username !== "" || url.password !== "")
         return failure("refused", "its address is none that can be asked");
+      const refusal = guard.why(url);
+      if (refusal !== null) return failure("refused", refusal.message);
       if (secrets.length === 0)
         return failure("misconfigured", "it has no secret; bookpost webhook rotate makes one");
       const body = webhookBody(message);
