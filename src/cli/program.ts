@@ -14,6 +14,7 @@ import { showCommand } from "./commands/show.ts";
 import { sqlCommand } from "./commands/sql.ts";
 import { trackCommand } from "./commands/track.ts";
 import { urlCommand } from "./commands/url.ts";
+import { webhookCommand } from "./commands/webhook.ts";
 import { whyCommand } from "./commands/why.ts";
 import { type CliContext, PROJECT } from "./context.ts";
 
@@ -28,6 +29,7 @@ const commands = [
   lookupCommand,
   circuitsCommand,
   circuitCommand,
+  webhookCommand,
   doctorCommand,
   sqlCommand,
   migrateCommand,
@@ -46,7 +48,7 @@ export function createProgram(context: CliContext): Command {
       "\nExit codes: 0 done, 1 failed, 2 wrong usage; then nothing was changed.",
     );
   for (const command of commands) program.addCommand(command(context));
-  for (const command of [program, ...program.commands])
+  for (const command of withSubcommands(program))
     command
       .option("--json", "one JSON value on stdout, for programs")
       .exitOverride()
@@ -55,4 +57,8 @@ export function createProgram(context: CliContext): Command {
         ...(context.isJson ? { writeErr: () => {} } : {}),
       });
   return program;
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
 }

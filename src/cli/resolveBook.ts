@@ -2,10 +2,7 @@ import { checkTrackingNumber, normalizeTrackingNumber } from "../carriers/tracki
 import type { Queryable } from "../db/withTransaction.ts";
 import { UsageError } from "../errors.ts";
 import { type FoundBook, findBooks } from "../sql/findBooks.ts";
-
-/** Enough to be unique among thousands of books, short enough to type. Chosen. */
-const SHORTEST_PREFIX = 4;
-const UUID_DIGITS = 32;
+import { idRange, SHORTEST_PREFIX } from "./idRange.ts";
 
 /**
  * The id of the one book that `text` means: its id, the beginning of it, or a
@@ -28,14 +25,6 @@ export async function resolveBook(db: Queryable, text: string): Promise<string> 
   if (unique.length > 1) throw ambiguous(text, unique);
   if (unique[0] === undefined) throw unknown(text);
   return unique[0].id;
-}
-
-/** "ab12" → the first and the last uuid that begin with it; null where it is no beginning of one. */
-function idRange(text: string): [string, string] | null {
-  const digits = text.trim().toLowerCase().replaceAll("-", "");
-  if (!/^[0-9a-f]+$/.test(digits) || digits.length < SHORTEST_PREFIX || digits.length > UUID_DIGITS)
-    return null;
-  return [digits.padEnd(UUID_DIGITS, "0"), digits.padEnd(UUID_DIGITS, "f")];
 }
 
 function unknown(text: string): UsageError {
