@@ -1,5 +1,5 @@
---! Previous: sha1:4782a8517fa55948eccabc9c85c8b3444d7cb21a
---! Hash: sha1:be9b7b547b9a5076980fd34962fba73d1113bb77
+--! Previous: sha1:71885c0165375e37ca14b00fa7690bbf62817e00
+--! Hash: sha1:c8b33e3269014684a6f218c9f96cb98bf1356269
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

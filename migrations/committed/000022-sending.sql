@@ -1,5 +1,5 @@
---! Previous: sha1:be9b7b547b9a5076980fd34962fba73d1113bb77
---! Hash: sha1:9e635511520140bb7c338b707c3f28e4f48c54c0
+--! Previous: sha1:c8b33e3269014684a6f218c9f96cb98bf1356269
+--! Hash: sha1:72ebd8148e9ab4027c4b3742f110429d70bcece4
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
@@ -212,6 +212,13 @@ begin
 
   if v_delivery.created_at < v_now - v_channel.max_age and v_delivery.kind <> 'digest' then
     perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'too_old');
+    -- Where many wait, their failures are spread over all of them and none comes to its tenth.
+    if exists (
+      select from bookpost_private.routes r
+      where r.route = 'webhook:' || v_delivery.endpoint_id and r.failure_count > 0 and r.last_failed_at > v_now - interval '1 day'
+    ) then
+      perform bookpost_private.give_up_endpoint(v_delivery);
+    end if;
     return query select 'ended', 'too_old', null::integer, null::jsonb;
     return;
   end if;
@@ -358,9 +365,7 @@ begin
 
   if v_failures >= v_channel.max_failures then
     perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'attempts_spent');
-    if v_delivery.endpoint_id is not null and v_delivery.kind <> 'test' then
-      perform bookpost_private.disable_endpoint(v_delivery.endpoint_id, 'failing');
-    end if;
+    perform bookpost_private.give_up_endpoint(v_delivery);
     return 'dead';
   end if;
 
@@ -458,6 +463,22 @@ $$;
 
 comment on function bookpost_private.disable_endpoint(uuid, text) is
   'Sends nothing more to an endpoint; what waits for it is dead, and can be sent again once it is enabled. Its owner is told by email unless she did it herself. Does not commit.';
+
+-- A message to an endpoint has died. Nothing more is sent there unless it took others meanwhile: then it is this message
+-- that it cannot take. The caller holds the message's lock.
+create function bookpost_private.give_up_endpoint(delivery bookpost_private.deliveries) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if delivery.channel = 'webhook' and delivery.kind <> 'test' and not exists (
+    select from bookpost_private.deliveries d
+    where d.endpoint_id = delivery.endpoint_id and d.channel = 'webhook' and d.state = 'sent' and d.ended_at > delivery.created_at
+  ) then
+    perform bookpost_private.disable_endpoint(delivery.endpoint_id, 'failing');
+  end if;
+end;
+$$;
 
 -- Brings dead messages back.
 create function bookpost_private.retry_delivery(delivery_id uuid) returns bookpost_private.deliveries

@@ -1,5 +1,5 @@
---! Previous: sha1:9e635511520140bb7c338b707c3f28e4f48c54c0
---! Hash: sha1:b89174fa9804a7f5823f355721833db20cdcf7a7
+--! Previous: sha1:72ebd8148e9ab4027c4b3742f110429d70bcece4
+--! Hash: sha1:375c4a5f92ab4bf5679c526fe0378eb8e428e339
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.
@@ -221,8 +221,9 @@ begin
     raise exception 'The old secret may live on for 30 days at most, not for %.', rotate_webhook_secret.overlap using errcode = 'BP400';
   end if;
   delete from bookpost_private.webhook_secrets s where s.endpoint_id = rotate_webhook_secret.endpoint and s.ends_at < clock_timestamp();
-  update bookpost_private.webhook_secrets s set ends_at = clock_timestamp() + rotate_webhook_secret.overlap
-  where s.endpoint_id = rotate_webhook_secret.endpoint and s.ends_at is null;
+  -- Those of former rotations as well: with an overlap of nothing, a secret that leaked signs no more, however it came to be old.
+  update bookpost_private.webhook_secrets s set ends_at = least(s.ends_at, clock_timestamp() + rotate_webhook_secret.overlap)
+  where s.endpoint_id = rotate_webhook_secret.endpoint;
   insert into bookpost_private.webhook_secrets (endpoint_id, secret) values (rotate_webhook_secret.endpoint, v_secret);
   return v_secret;
 end;

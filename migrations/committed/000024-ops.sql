@@ -1,5 +1,5 @@
---! Previous: sha1:b89174fa9804a7f5823f355721833db20cdcf7a7
---! Hash: sha1:00df4006403fc4e5708060dd5eeeda0c2cc55cb4
+--! Previous: sha1:375c4a5f92ab4bf5679c526fe0378eb8e428e339
+--! Hash: sha1:35bbf3e2a1e6c60a3b42a2b9707f578ffb60cf31
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
