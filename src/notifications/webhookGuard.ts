@@ -53,14 +53,9 @@ export function createWebhookGuard(
   allowedNetworks: BlockList,
   resolve: Lookup = lookup,
 ): WebhookGuard {
-  const isAllowed = (protocol: string, address: string) => {
-    // getaddrinfo adds the interface to a link-local address; BlockList knows none.
-    const [plain = ""] = address.split("%");
-    return (
-      allowedNetworks.check(plain, plain.includes(":") ? "ipv6" : "ipv4") ||
-      (protocol === "https:" && isPublicAddress(plain))
-    );
-  };
+  const isAllowed = (protocol: string, address: string) =>
+    allowedNetworks.check(address, address.includes(":") ? "ipv6" : "ipv4") ||
+    (protocol === "https:" && isPublicAddress(address));
   return {
     why({ protocol, hostname }) {
       if (protocol !== "https:" && protocol !== "http:")

@@ -173,7 +173,10 @@ describe("an endpoint", () => {
       response.writeHead(200).on("drain", more);
       more();
     });
-    expect(await channel().send(messageTo(url), NEVER)).toMatchObject({ outcome: "sent" });
+    // Longer than a test may take: it is the amount that cuts it off.
+    const patient = { connectTimeoutMs: 500, totalTimeoutMs: 120_000 };
+    const result = await channel({ limits: patient }).send(messageTo(url), NEVER);
+    expect(result).toMatchObject({ outcome: "sent" });
     await cutOff;
   });
 
