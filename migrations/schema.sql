@@ -552,7 +552,7 @@ comment on column bookpost.webhook_endpoints.user_id is 'Whose news; null: every
 comment on column bookpost.webhook_endpoints.url is 'https; http only to a network that WEBHOOK_ALLOWED_NETWORKS names.';
 comment on column bookpost.webhook_endpoints.description is 'What it is, in its owner''s words.';
 comment on column bookpost.webhook_endpoints.disabled_at is 'Since when nothing is sent there; null: it is in use.';
-comment on column bookpost.webhook_endpoints.disabled_reason is 'gone: it answered 410; failing: a message could not be delivered in ten attempts over three days; by_hand: a person''s word.';
+comment on column bookpost.webhook_endpoints.disabled_reason is 'gone: it answered 410; failing: a message could not be delivered in ten attempts over three days, and no other was meanwhile; by_hand: a person''s word.';
 grant select on bookpost.webhook_endpoints to bookpost_member;
 grant select on bookpost.webhook_endpoints to bookpost_operator;
 grant delete, insert, select, update on bookpost.webhook_endpoints to bookpost_worker;
@@ -957,8 +957,9 @@ begin
     raise exception 'The old secret may live on for 30 days at most, not for %.', rotate_webhook_secret.overlap using errcode = 'BP400';
   end if;
   delete from bookpost_private.webhook_secrets s where s.endpoint_id = rotate_webhook_secret.endpoint and s.ends_at < clock_timestamp();
-  update bookpost_private.webhook_secrets s set ends_at = clock_timestamp() + rotate_webhook_secret.overlap
-  where s.endpoint_id = rotate_webhook_secret.endpoint and s.ends_at is null;
+  -- Those of former rotations as well: with an overlap of nothing, a secret that leaked signs no more, however it came to be old.
+  update bookpost_private.webhook_secrets s set ends_at = least(s.ends_at, clock_timestamp() + rotate_webhook_secret.overlap)
+  where s.endpoint_id = rotate_webhook_secret.endpoint;
   insert into bookpost_private.webhook_secrets (endpoint_id, secret) values (rotate_webhook_secret.endpoint, v_secret);
   return v_secret;
 end;
@@ -2469,6 +2470,13 @@ begin
 
   if v_delivery.created_at < v_now - v_channel.max_age and v_delivery.kind <> 'digest' then
     perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'too_old');
+    -- Where many wait, their failures are spread over all of them and none comes to its tenth.
+    if exists (
+      select from bookpost_private.routes r
+      where r.route = 'webhook:' || v_delivery.endpoint_id and r.failure_count > 0 and r.last_failed_at > v_now - interval '1 day'
+    ) then
+      perform bookpost_private.give_up_endpoint(v_delivery);
+    end if;
     return query select 'ended', 'too_old', null::integer, null::jsonb;
     return;
   end if;
@@ -3170,9 +3178,7 @@ begin
 
   if v_failures >= v_channel.max_failures then
     perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'attempts_spent');
-    if v_delivery.endpoint_id is not null and v_delivery.kind <> 'test' then
-      perform bookpost_private.disable_endpoint(v_delivery.endpoint_id, 'failing');
-    end if;
+    perform bookpost_private.give_up_endpoint(v_delivery);
     return 'dead';
   end if;
 
@@ -3532,6 +3538,22 @@ end;
 $function$;
 comment on function bookpost_private.gate(text) is 'How many lookups of an API may be dispatched for the coming minute (urgent_allowance: of urgent ones); both 0 with the reason and its end, unless that is within half a minute; 1 with reason probe when a cooldown has passed. spacing: the least distance of two calls; release_spacing: the same while it recovers; flow_spacing: that at which its calls in flight end; pace: the distance at which its allowance is used up evenly.';
 grant execute on function bookpost_private.gate(text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.give_up_endpoint(delivery bookpost_private.deliveries)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if delivery.channel = 'webhook' and delivery.kind <> 'test' and not exists (
+    select from bookpost_private.deliveries d
+    where d.endpoint_id = delivery.endpoint_id and d.channel = 'webhook' and d.state = 'sent' and d.ended_at > delivery.created_at
+  ) then
+    perform bookpost_private.disable_endpoint(delivery.endpoint_id, 'failing');
+  end if;
+end;
+$function$;
+grant execute on function bookpost_private.give_up_endpoint(bookpost_private.deliveries) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.has_estimate_moved(told timestamp without time zone, estimate timestamp without time zone)
  RETURNS boolean

@@ -1,5 +1,5 @@
 --! Previous: sha1:440461e06d3d8a3cd1726c51588914f47bfa7a50
---! Hash: sha1:411aa8178ba9a438668c656502c23e18257def46
+--! Hash: sha1:4a12ffebd4dd69129263dad62570255bd460dcd6
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.
@@ -66,7 +66,7 @@ comment on column bookpost.webhook_endpoints.url is 'https; http only to a netwo
 comment on column bookpost.webhook_endpoints.description is 'What it is, in its owner''s words.';
 comment on column bookpost.webhook_endpoints.disabled_at is 'Since when nothing is sent there; null: it is in use.';
 comment on column bookpost.webhook_endpoints.disabled_reason is
-  'gone: it answered 410; failing: a message could not be delivered in ten attempts over three days; by_hand: a person''s word.';
+  'gone: it answered 410; failing: a message could not be delivered in ten attempts over three days, and no other was meanwhile; by_hand: a person''s word.';
 
 create index webhook_endpoints_user_id_idx on bookpost.webhook_endpoints (user_id);
 

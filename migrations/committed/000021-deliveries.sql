@@ -1,5 +1,5 @@
---! Previous: sha1:411aa8178ba9a438668c656502c23e18257def46
---! Hash: sha1:f1914e2929a55e87da4a64eb8c6575f8b95cb93b
+--! Previous: sha1:4a12ffebd4dd69129263dad62570255bd460dcd6
+--! Hash: sha1:141bdb09fdd99bb268ea0242573799e8e5490369
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:f1914e2929a55e87da4a64eb8c6575f8b95cb93b
---! Hash: sha1:9d34b3cd19b29f169d2960f6daf41023aa94c1b3
+--! Previous: sha1:141bdb09fdd99bb268ea0242573799e8e5490369
+--! Hash: sha1:45ce7347aa939d5b3aa09629af34f47ad72f817a
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
@@ -226,6 +226,13 @@ begin
 
   if v_delivery.created_at < v_now - v_channel.max_age and v_delivery.kind <> 'digest' then
     perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'too_old');
+    -- Where many wait, their failures are spread over all of them and none comes to its tenth.
+    if exists (
+      select from bookpost_private.routes r
+      where r.route = 'webhook:' || v_delivery.endpoint_id and r.failure_count > 0 and r.last_failed_at > v_now - interval '1 day'
+    ) then
+      perform bookpost_private.give_up_endpoint(v_delivery);
+    end if;
     return query select 'ended', 'too_old', null::integer, null::jsonb;
     return;
   end if;
@@ -379,9 +386,7 @@ begin
 
   if v_failures >= v_channel.max_failures then
     perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'attempts_spent');
-    if v_delivery.endpoint_id is not null and v_delivery.kind <> 'test' then
-      perform bookpost_private.disable_endpoint(v_delivery.endpoint_id, 'failing');
-    end if;
+    perform bookpost_private.give_up_endpoint(v_delivery);
     return 'dead';
   end if;
 
@@ -479,6 +484,22 @@ $$;
 
 comment on function bookpost_private.disable_endpoint(uuid, text) is
   'Sends nothing more to an endpoint; what waits for it is dead, and can be sent again once it is enabled. Its owner is told by email unless she did it herself. Does not commit.';
+
+-- A message to an endpoint has died. Nothing more is sent there unless it took others meanwhile: then it is this message
+-- that it cannot take. The caller holds the message's lock.
+create function bookpost_private.give_up_endpoint(delivery bookpost_private.deliveries) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if delivery.channel = 'webhook' and delivery.kind <> 'test' and not exists (
+    select from bookpost_private.deliveries d
+    where d.endpoint_id = delivery.endpoint_id and d.channel = 'webhook' and d.state = 'sent' and d.ended_at > delivery.created_at
+  ) then
+    perform bookpost_private.disable_endpoint(delivery.endpoint_id, 'failing');
+  end if;
+end;
+$$;
 
 -- Brings dead messages back.
 create function bookpost_private.retry_delivery(delivery_id uuid) returns bookpost_private.deliveries

@@ -1,5 +1,5 @@
---! Previous: sha1:9d34b3cd19b29f169d2960f6daf41023aa94c1b3
---! Hash: sha1:3631d3b80cdc08bf3aee719ce1af8f409626b923
+--! Previous: sha1:45ce7347aa939d5b3aa09629af34f47ad72f817a
+--! Hash: sha1:dcbb13d807dd31d6fad116d16f4098b47e2899f2
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.
@@ -230,8 +230,9 @@ begin
     raise exception 'The old secret may live on for 30 days at most, not for %.', rotate_webhook_secret.overlap using errcode = 'BP400';
   end if;
   delete from bookpost_private.webhook_secrets s where s.endpoint_id = rotate_webhook_secret.endpoint and s.ends_at < clock_timestamp();
-  update bookpost_private.webhook_secrets s set ends_at = clock_timestamp() + rotate_webhook_secret.overlap
-  where s.endpoint_id = rotate_webhook_secret.endpoint and s.ends_at is null;
+  -- Those of former rotations as well: with an overlap of nothing, a secret that leaked signs no more, however it came to be old.
+  update bookpost_private.webhook_secrets s set ends_at = least(s.ends_at, clock_timestamp() + rotate_webhook_secret.overlap)
+  where s.endpoint_id = rotate_webhook_secret.endpoint;
   insert into bookpost_private.webhook_secrets (endpoint_id, secret) values (rotate_webhook_secret.endpoint, v_secret);
   return v_secret;
 end;

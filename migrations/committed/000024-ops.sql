@@ -1,5 +1,5 @@
---! Previous: sha1:3631d3b80cdc08bf3aee719ce1af8f409626b923
---! Hash: sha1:36db9c93065a394b51379669c0cf934d46a54503
+--! Previous: sha1:dcbb13d807dd31d6fad116d16f4098b47e2899f2
+--! Hash: sha1:04b17a63c8c7ecab29cef714e97764cf60560b71
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -17,6 +17,7 @@ import { sqlCommand } from "./commands/sql.ts";
 import { trackCommand } from "./commands/track.ts";
 import { urlCommand } from "./commands/url.ts";
 import { userCommand } from "./commands/user.ts";
+import { webhookCommand } from "./commands/webhook.ts";
 import { whyCommand } from "./commands/why.ts";
 import { type CliContext, PROJECT } from "./context.ts";
 
@@ -34,6 +35,7 @@ const commands = [
   lookupCommand,
   circuitsCommand,
   circuitCommand,
+  webhookCommand,
   doctorCommand,
   sqlCommand,
   migrateCommand,

@@ -2,7 +2,7 @@ import type { SmsConfig } from "../notificationConfig.ts";
 import type { Channel, SendResult } from "./channel.ts";
 import { whyNotTextable } from "./phone.ts";
 import { createSns } from "./sns.ts";
-import { smsText } from "./templates/sms.ts";
+import { smsOf } from "./templates/sms.ts";
 import { createTwilio } from "./twilio.ts";
 
 /** A service that sends texts. */
@@ -28,11 +28,13 @@ export function createSms(config: SmsConfig): Channel {
   return {
     code: "sms",
     async send(message, signal) {
-      const to = message.person?.phoneNumber ?? null;
-      if (to === null) return { outcome: "refused", error: "The person has no phone number." };
+      const { person } = message;
+      const to = person?.phoneNumber ?? null;
+      if (person === null || to === null)
+        return { outcome: "refused", error: "The person has no phone number." };
       const reason = whyNotTextable(to, config.countries);
       if (reason !== null) return { outcome: "refused", error: reason };
-      return provider.send({ to, body: smsText(message) }, signal);
+      return provider.send({ to, body: smsOf({ ...message, person }) }, signal);
     },
     close: () => provider.close(),
   };
