@@ -1,5 +1,5 @@
---! Previous: sha1:141bdb09fdd99bb268ea0242573799e8e5490369
---! Hash: sha1:45ce7347aa939d5b3aa09629af34f47ad72f817a
+--! Previous: sha1:0844dc18aac9c8311c9af70ec2b6c43e87cf9374
+--! Hash: sha1:311d341201f590a75909551a5a48db8e7be7c3c7
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
@@ -74,7 +74,7 @@ begin atomic
           or (o.status_version = i.status_version and o.kind = i.kind and o.notice_version > i.notice_version)
         )
     ))
-    and not (c.damping is not null and i.kind = 'stage' and coalesce((
+    and not (c.damping is not null and i.kind in ('stage', 'action_required') and coalesce((
       -- The last that went out, of this book by this channel.
       select o.status = i.status and o.created_at > i.created_at - c.damping
       from bookpost.notifications o
@@ -82,8 +82,9 @@ begin atomic
       join bookpost_private.deliveries d on d.id = t.delivery_id
       left join bookpost_private.deliveries g on g.id = d.digest_id
       where o.user_id = i.user_id and o.book_id = i.book_id and o.parcel_id = i.parcel_id
-        and o.kind = 'stage' and o.status_version < i.status_version and coalesce(g.state, d.state) = 'sent'
-      order by o.status_version desc
+        and o.kind = i.kind and coalesce(g.state, d.state) = 'sent'
+        and (o.status_version, coalesce(o.notice_version, 0)) < (i.status_version, coalesce(i.notice_version, 0))
+      order by o.status_version desc, o.notice_version desc
       limit 1
     ), false));
 end;
@@ -166,6 +167,10 @@ declare
   v_items uuid[];
   v_code text;
 begin
+  -- The person first: deleting her takes her row and then her messages'.
+  perform 1 from bookpost.users u
+  where u.id = (select d.user_id from bookpost_private.deliveries d where d.id = begin_delivery.delivery_id)
+  for key share;
   -- A second caller waits here for milliseconds, and then finds what the first has made of it.
   select d.* into v_delivery from bookpost_private.deliveries d where d.id = begin_delivery.delivery_id for no key update;
   if not found or v_delivery.state not in ('queued', 'sending') then
@@ -224,7 +229,7 @@ begin
     end if;
   end if;
 
-  if v_delivery.created_at < v_now - v_channel.max_age and v_delivery.kind <> 'digest' then
+  if v_delivery.created_at < v_now - v_channel.max_age then
     perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'too_old');
     -- Where many wait, their failures are spread over all of them and none comes to its tenth.
     if exists (
@@ -341,6 +346,10 @@ begin
   if not found then
     raise exception 'An attempt cannot end as "%".', end_delivery.outcome using errcode = '22023';
   end if;
+  -- The person first: deleting her takes her row and then her messages'.
+  perform 1 from bookpost.users u
+  where u.id = (select d.user_id from bookpost_private.deliveries d where d.id = end_delivery.delivery_id)
+  for key share;
   -- An attempt that another has followed, or that was told already, changes nothing.
   select d.* into v_delivery from bookpost_private.deliveries d
   where d.id = end_delivery.delivery_id and d.state = 'sending' and d.attempt_count = end_delivery.attempt

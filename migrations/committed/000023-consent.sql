@@ -1,5 +1,5 @@
---! Previous: sha1:45ce7347aa939d5b3aa09629af34f47ad72f817a
---! Hash: sha1:dcbb13d807dd31d6fad116d16f4098b47e2899f2
+--! Previous: sha1:311d341201f590a75909551a5a48db8e7be7c3c7
+--! Hash: sha1:a78ea111ed1821a23e1005400eee4f3343a61058
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:dcbb13d807dd31d6fad116d16f4098b47e2899f2
---! Hash: sha1:04b17a63c8c7ecab29cef714e97764cf60560b71
+--! Previous: sha1:a78ea111ed1821a23e1005400eee4f3343a61058
+--! Hash: sha1:df6b800e7de19526a93a0a9c6bab000957e451aa
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
