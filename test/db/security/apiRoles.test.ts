@@ -70,7 +70,11 @@ test.each(ROLES)(
 test.each(ROLES)("%s cannot call any function of the worker's or the queue's", async (role) => {
   const { rows: functions } = await db.pool.query<{ call: string }>(
     `select format('%I.%I(%s)', n.nspname, p.proname,
-       array_to_string(array(select 'null::' || t::regtype from unnest(p.proargtypes) t), ', ')) as call
+       array_to_string(array(
+         select format('null::%I.%I', tn.nspname, ty.typname)
+         from unnest(p.proargtypes) with ordinality a (id, place)
+         join pg_type ty on ty.oid = a.id join pg_namespace tn on tn.oid = ty.typnamespace order by a.place
+       ), ', ')) as call
      from pg_proc p join pg_namespace n on n.oid = p.pronamespace
      where n.nspname in ('bookpost_private', 'graphile_worker') and p.prorettype <> 'trigger'::regtype`,
   );
