@@ -1,5 +1,5 @@
---! Previous: sha1:37e62d566858ff3730ea0cdae2627560dfff32ea
---! Hash: sha1:4983c48376d67099847294d16340c1ee1ae40aba
+--! Previous: sha1:1f109e62a553240ba5b8184cc9954da981dcab81
+--! Hash: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

@@ -1,5 +1,5 @@
---! Previous: sha1:4983c48376d67099847294d16340c1ee1ae40aba
---! Hash: sha1:0844dc18aac9c8311c9af70ec2b6c43e87cf9374
+--! Previous: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
+--! Hash: sha1:ba451aba55d99c236202c80ab2ace7058ad639cc
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

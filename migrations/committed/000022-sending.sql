@@ -1,5 +1,5 @@
---! Previous: sha1:0844dc18aac9c8311c9af70ec2b6c43e87cf9374
---! Hash: sha1:311d341201f590a75909551a5a48db8e7be7c3c7
+--! Previous: sha1:ba451aba55d99c236202c80ab2ace7058ad639cc
+--! Hash: sha1:0a81f2e6007c20ce3e2186a168b9e9fcdd5f2107
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:311d341201f590a75909551a5a48db8e7be7c3c7
---! Hash: sha1:a78ea111ed1821a23e1005400eee4f3343a61058
+--! Previous: sha1:0a81f2e6007c20ce3e2186a168b9e9fcdd5f2107
+--! Hash: sha1:a1e1290cacb6242a4d4cd9e1e1255240e6dad853
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:a78ea111ed1821a23e1005400eee4f3343a61058
---! Hash: sha1:df6b800e7de19526a93a0a9c6bab000957e451aa
+--! Previous: sha1:a1e1290cacb6242a4d4cd9e1e1255240e6dad853
+--! Hash: sha1:d3f33c2aa999c6671e1204cc161536f83a09e202
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
