@@ -852,7 +852,7 @@ begin
         using errcode = 'BP409';
     end;
   end if;
-  update bookpost.parcel_books pb set stopped_at = null
+  update bookpost.parcel_books pb set stopped_at = null, first_synced_at = null
   where pb.parcel_id = v_parcel_id and pb.book_id = refresh_book.book and pb.stopped_at is not null;
 
   -- A job that failed for good would only set it aside again.
@@ -1101,7 +1101,10 @@ begin
   values (v_book.id, v_parcel_id, v_owner, track_book.tracking_url)
   -- Asked again: live again, and with the newest link.
   on conflict (book_id, parcel_id) do update
-    set stopped_at = null, tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
+    set stopped_at = null,
+      -- Who begins again is told the present stage by the next answer, unless she was told it before.
+      first_synced_at = case when pb.stopped_at is null then pb.first_synced_at end,
+      tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
 
   -- A book travels in one parcel: with another number the former one was a mistake, or has done its work.
   update bookpost.parcel_books pb set stopped_at = clock_timestamp()
@@ -1668,7 +1671,7 @@ create policy worker_does_all on bookpost_private.channels for all to bookpost_w
 comment on table bookpost_private.channels is 'By what people are reached, and by which rules.';
 comment on column bookpost_private.channels.is_configured is 'Whether a worker has the means (SMTP_URL, an SMS provider); without them no message is queued. Webhooks need none.';
 comment on column bookpost_private.channels.cap_per_hour is 'Messages to one person in an hour; what is more becomes one digest. Null: no limit.';
-comment on column bookpost_private.channels.damping is 'A stage reached again within this time is not told again before it is over. Null: always told.';
+comment on column bookpost_private.channels.damping is 'A stage reached again, or a call for action repeated, within this time is not told again before it is over. Null: always told.';
 comment on column bookpost_private.channels.keeps_quiet_hours is 'Whether it waits for the end of a person''s quiet hours.';
 comment on column bookpost_private.channels.supersedes is 'Whether news that wait are dropped for newer ones of the same book.';
 comment on column bookpost_private.channels.retry_delays is 'How long to wait after each failure, and up to a fifth more; the last one stands for all after it.';
@@ -2388,6 +2391,10 @@ declare
   v_items uuid[];
   v_code text;
 begin
+  -- The person first: deleting her takes her row and then her messages'.
+  perform 1 from bookpost.users u
+  where u.id = (select d.user_id from bookpost_private.deliveries d where d.id = begin_delivery.delivery_id)
+  for key share;
   -- A second caller waits here for milliseconds, and then finds what the first has made of it.
   select d.* into v_delivery from bookpost_private.deliveries d where d.id = begin_delivery.delivery_id for no key update;
   if not found or v_delivery.state not in ('queued', 'sending') then
@@ -2438,7 +2445,7 @@ begin
     end if;
   end if;
 
-  if v_delivery.created_at < v_now - v_channel.max_age and v_delivery.kind <> 'digest' then
+  if v_delivery.created_at < v_now - v_channel.max_age then
     perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'too_old');
     return query select 'ended', 'too_old', null::integer, null::jsonb;
     return;
@@ -2490,6 +2497,8 @@ begin
       from bookpost_private.deliveries d
       where d.user_id = v_delivery.user_id and d.channel = v_delivery.channel and d.id <> v_delivery.id
         and d.state in ('sent', 'sending') and d.kind in ('news', 'digest') and d.attempted_at > v_now - interval '1 hour'
+        -- From before the clock was set back: nobody waits for that time to come.
+        and d.attempted_at < v_now + interval '5 seconds'
       order by d.attempted_at desc
       offset v_channel.cap_per_hour - 1 limit 1;
       if found and v_delivery.kind = 'digest' then
@@ -2600,6 +2609,7 @@ AS $function$
 declare
   v_now timestamptz := clock_timestamp();
   v_late bigint[];
+  v_messages uuid[];
   v_is_whole boolean := true;
 begin
   -- skip locked, everywhere here: it is being written this moment, and the next dispatch looks again.
@@ -2684,6 +2694,28 @@ begin
       c.open_until - n.open_for, c.forced_until - n.open_for, c.probe_until - a.lease_duration, c.released_at
     ) > v_now + interval '5 seconds'
     and c.api_code in (select k.api_code from bookpost.carrier_circuits k order by k.api_code for no key update skip locked);
+
+  -- A channel's longest wait: its last delay and a fifth more, or the day that retry_after allows, or the 25 hours to the end
+  -- of quiet hours. Their jobs lie as far away as they do: add_delivery_jobs takes them along.
+  with late as (
+    update bookpost_private.deliveries d set due_at = v_now
+    where d.due_at > v_now + interval '30 hours'
+      and d.id in (
+        select w.id from bookpost_private.deliveries w
+        where w.state in ('queued', 'sending') and w.due_at > v_now + interval '30 hours'
+        for no key update skip locked
+      )
+    returning d.id
+  )
+  select array_agg(l.id) into v_messages from late l;
+  if v_messages is not null then
+    perform bookpost_private.add_delivery_jobs(v_messages);
+  end if;
+  update bookpost_private.routes r set not_before = v_now
+  where r.not_before > v_now + interval '24 hours 10 seconds'
+    and r.route in (
+      select w.route from bookpost_private.routes w where w.not_before > v_now + interval '24 hours 10 seconds' for no key update skip locked
+    );
 
   if v_late is not null then
     perform graphile_worker.reschedule_jobs(v_late, run_at => v_now);
@@ -3096,6 +3128,10 @@ begin
   if not found then
     raise exception 'An attempt cannot end as "%".', end_delivery.outcome using errcode = '22023';
   end if;
+  -- The person first: deleting her takes her row and then her messages'.
+  perform 1 from bookpost.users u
+  where u.id = (select d.user_id from bookpost_private.deliveries d where d.id = end_delivery.delivery_id)
+  for key share;
   -- An attempt that another has followed, or that was told already, changes nothing.
   select d.* into v_delivery from bookpost_private.deliveries d
   where d.id = end_delivery.delivery_id and d.state = 'sending' and d.attempt_count = end_delivery.attempt
@@ -3690,13 +3726,13 @@ BEGIN ATOMIC
    WHERE ((NOT (c.supersedes AND (EXISTS ( SELECT
             FROM (bookpost.notifications o
               JOIN bookpost_private.delivery_items t ON (((t.notification_id = o.id) AND (t.channel = c.channel))))
-           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND ((o.status_version > i.status_version) OR ((o.status_version = i.status_version) AND (o.kind = i.kind) AND (o.notice_version > i.notice_version)))))))) AND (NOT ((c.damping IS NOT NULL) AND (i.kind = 'stage'::text) AND COALESCE(( SELECT ((o.status = i.status) AND (o.created_at > (i.created_at - c.damping)))
+           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND ((o.status_version > i.status_version) OR ((o.status_version = i.status_version) AND (o.kind = i.kind) AND (o.notice_version > i.notice_version)))))))) AND (NOT ((c.damping IS NOT NULL) AND (i.kind = ANY (ARRAY['stage'::text, 'action_required'::text])) AND COALESCE(( SELECT ((o.status = i.status) AND (o.created_at > (i.created_at - c.damping)))
             FROM (((bookpost.notifications o
               JOIN bookpost_private.delivery_items t ON (((t.notification_id = o.id) AND (t.channel = c.channel))))
               JOIN bookpost_private.deliveries d ON ((d.id = t.delivery_id)))
               LEFT JOIN bookpost_private.deliveries g ON ((g.id = d.digest_id)))
-           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND (o.kind = 'stage'::text) AND (o.status_version < i.status_version) AND (COALESCE(g.state, d.state) = 'sent'::text))
-           ORDER BY o.status_version DESC
+           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND (o.kind = i.kind) AND (COALESCE(g.state, d.state) = 'sent'::text) AND (ROW(o.status_version, COALESCE(o.notice_version, 0)) < ROW(i.status_version, COALESCE(i.notice_version, 0))))
+           ORDER BY o.status_version DESC, o.notice_version DESC
           LIMIT 1), false))));
 END;
 grant execute on function bookpost_private.items_to_tell(bookpost_private.deliveries) to bookpost_worker;
@@ -4254,13 +4290,21 @@ AS $function$
 declare
   v_ids uuid[];
 begin
-  with ways as (
+  with endpoints as materialized (
+    select e.id, e.user_id from bookpost.webhook_endpoints e
+    where e.disabled_at is null
+      and (e.user_id is null or e.user_id in (select n.user_id from bookpost.notifications n where n.id = any (notification_ids)))
+    order by e.id
+    -- skip locked: an app is deleting it, perhaps for long, and lookups must not wait for that.
+    for key share skip locked
+  ),
+  ways as (
     select n.id as notification_id, n.user_id, n.parcel_id, n.created_at, w.channel, w.endpoint_id,
-      case when w.damping is not null and n.kind = 'stage' then (
+      case when w.damping is not null and n.kind in ('stage', 'action_required') then (
         select max(o.created_at) + w.damping
         from bookpost.notifications o
         where o.user_id = n.user_id and o.book_id = n.book_id and o.parcel_id = n.parcel_id and o.id <> n.id
-          and o.kind = 'stage' and o.status = n.status and o.created_at > n.created_at - w.damping
+          and o.kind = n.kind and o.status = n.status and o.created_at > n.created_at - w.damping
       ) end as damped_until
     from bookpost.notifications n
     join bookpost.users u on u.id = n.user_id
@@ -4270,8 +4314,8 @@ begin
       where c.channel <> 'webhook' and c.is_configured and bookpost_private.why_not_reached(u, c.channel) is null
       union all
       select 'webhook', e.id, null
-      from bookpost.webhook_endpoints e
-      where (e.user_id = n.user_id or e.user_id is null) and e.disabled_at is null
+      from endpoints e
+      where e.user_id = n.user_id or e.user_id is null
     ) w
     where n.id = any (notification_ids)
   ),
@@ -4298,7 +4342,7 @@ begin
   end if;
 end;
 $function$;
-comment on function bookpost_private.queue_deliveries(uuid[]) is 'Queues the messages that carry these notifications, by every channel that is configured and wanted and to every endpoint in use. A stage that was told within the channel''s damping waits until that is over. Does not commit.';
+comment on function bookpost_private.queue_deliveries(uuid[]) is 'Queues the messages that carry these notifications, by every channel that is configured and wanted and to every endpoint in use. A stage or a call for action that was told within the channel''s damping waits until that is over. Does not commit.';
 grant execute on function bookpost_private.queue_deliveries(uuid[]) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.queued_lookups()
@@ -4889,7 +4933,7 @@ begin
     select d.id from bookpost_private.deliveries d
     -- A minute: its job was added in the commit that made it, or is being ended this moment.
     where d.state in ('queued', 'sending') and d.due_at < clock_timestamp() - interval '1 minute'
-      and (d.attempted_at is null or d.attempted_at < clock_timestamp() - interval '1 minute')
+      and (d.attempted_at is null or d.attempted_at not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '5 seconds')
       and not exists (select from graphile_worker.jobs j where j.key = 'delivery:' || d.id)
     order by d.due_at
     limit 10000

@@ -1,5 +1,5 @@
 --! Previous: sha1:e3f795f4dc89b21a315abe12f9be768379c5261a
---! Hash: sha1:8cba10eb9a0379296f253ffec07ab050093bc70d
+--! Hash: sha1:0713cef37510617da7e6e20636c337d30d3b016d
 --! Message: clock
 
 -- Healing what a wrong clock has written down.
@@ -40,6 +40,7 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_late bigint[];
+  v_messages uuid[];
   v_is_whole boolean := true;
 begin
   -- skip locked, everywhere here: it is being written this moment, and the next dispatch looks again.
@@ -124,6 +125,28 @@ begin
       c.open_until - n.open_for, c.forced_until - n.open_for, c.probe_until - a.lease_duration, c.released_at
     ) > v_now + interval '5 seconds'
     and c.api_code in (select k.api_code from bookpost.carrier_circuits k order by k.api_code for no key update skip locked);
+
+  -- A channel's longest wait: its last delay and a fifth more, or the day that retry_after allows, or the 25 hours to the end
+  -- of quiet hours. Their jobs lie as far away as they do: add_delivery_jobs takes them along.
+  with late as (
+    update bookpost_private.deliveries d set due_at = v_now
+    where d.due_at > v_now + interval '30 hours'
+      and d.id in (
+        select w.id from bookpost_private.deliveries w
+        where w.state in ('queued', 'sending') and w.due_at > v_now + interval '30 hours'
+        for no key update skip locked
+      )
+    returning d.id
+  )
+  select array_agg(l.id) into v_messages from late l;
+  if v_messages is not null then
+    perform bookpost_private.add_delivery_jobs(v_messages);
+  end if;
+  update bookpost_private.routes r set not_before = v_now
+  where r.not_before > v_now + interval '24 hours 10 seconds'
+    and r.route in (
+      select w.route from bookpost_private.routes w where w.not_before > v_now + interval '24 hours 10 seconds' for no key update skip locked
+    );
 
   if v_late is not null then
     perform graphile_worker.reschedule_jobs(v_late, run_at => v_now);

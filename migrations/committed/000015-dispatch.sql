@@ -1,5 +1,5 @@
---! Previous: sha1:8cba10eb9a0379296f253ffec07ab050093bc70d
---! Hash: sha1:ef0d3938a24601d9616d5dd4b1c297166b44811f
+--! Previous: sha1:0713cef37510617da7e6e20636c337d30d3b016d
+--! Hash: sha1:23740c52ac42e9d52f2fbc13d1b9f64aedd80c22
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:ef0d3938a24601d9616d5dd4b1c297166b44811f
---! Hash: sha1:187831537ccdf33d6df6dab222334b706b8f45a0
+--! Previous: sha1:23740c52ac42e9d52f2fbc13d1b9f64aedd80c22
+--! Hash: sha1:1d8d975aee741fd333619ac06fb46668a5ed2538
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:187831537ccdf33d6df6dab222334b706b8f45a0
---! Hash: sha1:5f51337a9ddb47189de09562d299f505725abeef
+--! Previous: sha1:1d8d975aee741fd333619ac06fb46668a5ed2538
+--! Hash: sha1:93554e019c3572ce01e5a5647b64ace9667e3ca6
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

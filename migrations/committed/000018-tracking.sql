@@ -1,5 +1,5 @@
---! Previous: sha1:5f51337a9ddb47189de09562d299f505725abeef
---! Hash: sha1:6f9198c036af8733cdc8bdba9cd8bc782d99c97a
+--! Previous: sha1:93554e019c3572ce01e5a5647b64ace9667e3ca6
+--! Hash: sha1:bf7fe008600228e1467a0a936bfce727dad43489
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -164,7 +164,10 @@ begin
   values (v_book.id, v_parcel_id, v_owner, track_book.tracking_url)
   -- Asked again: live again, and with the newest link.
   on conflict (book_id, parcel_id) do update
-    set stopped_at = null, tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
+    set stopped_at = null,
+      -- Who begins again is told the present stage by the next answer, unless she was told it before.
+      first_synced_at = case when pb.stopped_at is null then pb.first_synced_at end,
+      tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
 
   -- A book travels in one parcel: with another number the former one was a mistake, or has done its work.
   update bookpost.parcel_books pb set stopped_at = clock_timestamp()
@@ -226,7 +229,7 @@ begin
         using errcode = 'BP409';
     end;
   end if;
-  update bookpost.parcel_books pb set stopped_at = null
+  update bookpost.parcel_books pb set stopped_at = null, first_synced_at = null
   where pb.parcel_id = v_parcel_id and pb.book_id = refresh_book.book and pb.stopped_at is not null;
 
   -- A job that failed for good would only set it aside again.

@@ -1,5 +1,5 @@
---! Previous: sha1:6f9198c036af8733cdc8bdba9cd8bc782d99c97a
---! Hash: sha1:440461e06d3d8a3cd1726c51588914f47bfa7a50
+--! Previous: sha1:bf7fe008600228e1467a0a936bfce727dad43489
+--! Hash: sha1:37e62d566858ff3730ea0cdae2627560dfff32ea
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

@@ -1,5 +1,5 @@
---! Previous: sha1:440461e06d3d8a3cd1726c51588914f47bfa7a50
---! Hash: sha1:4782a8517fa55948eccabc9c85c8b3444d7cb21a
+--! Previous: sha1:37e62d566858ff3730ea0cdae2627560dfff32ea
+--! Hash: sha1:53e1b41c17c6c800101a0da873cc8323f3185403
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.
@@ -22,7 +22,7 @@ create table bookpost_private.channels (
 comment on table bookpost_private.channels is 'By what people are reached, and by which rules.';
 comment on column bookpost_private.channels.is_configured is 'Whether a worker has the means (SMTP_URL, an SMS provider); without them no message is queued. Webhooks need none.';
 comment on column bookpost_private.channels.cap_per_hour is 'Messages to one person in an hour; what is more becomes one digest. Null: no limit.';
-comment on column bookpost_private.channels.damping is 'A stage reached again within this time is not told again before it is over. Null: always told.';
+comment on column bookpost_private.channels.damping is 'A stage reached again, or a call for action repeated, within this time is not told again before it is over. Null: always told.';
 comment on column bookpost_private.channels.keeps_quiet_hours is 'Whether it waits for the end of a person''s quiet hours.';
 comment on column bookpost_private.channels.supersedes is 'Whether news that wait are dropped for newer ones of the same book.';
 comment on column bookpost_private.channels.retry_delays is 'How long to wait after each failure, and up to a fifth more; the last one stands for all after it.';

@@ -1,5 +1,5 @@
---! Previous: sha1:4782a8517fa55948eccabc9c85c8b3444d7cb21a
---! Hash: sha1:be9b7b547b9a5076980fd34962fba73d1113bb77
+--! Previous: sha1:53e1b41c17c6c800101a0da873cc8323f3185403
+--! Hash: sha1:d29ed0108a8aa4dd847751fd7f81b5e238f71d97
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it
@@ -174,13 +174,21 @@ as $$
 declare
   v_ids uuid[];
 begin
-  with ways as (
+  with endpoints as materialized (
+    select e.id, e.user_id from bookpost.webhook_endpoints e
+    where e.disabled_at is null
+      and (e.user_id is null or e.user_id in (select n.user_id from bookpost.notifications n where n.id = any (notification_ids)))
+    order by e.id
+    -- skip locked: an app is deleting it, perhaps for long, and lookups must not wait for that.
+    for key share skip locked
+  ),
+  ways as (
     select n.id as notification_id, n.user_id, n.parcel_id, n.created_at, w.channel, w.endpoint_id,
-      case when w.damping is not null and n.kind = 'stage' then (
+      case when w.damping is not null and n.kind in ('stage', 'action_required') then (
         select max(o.created_at) + w.damping
         from bookpost.notifications o
         where o.user_id = n.user_id and o.book_id = n.book_id and o.parcel_id = n.parcel_id and o.id <> n.id
-          and o.kind = 'stage' and o.status = n.status and o.created_at > n.created_at - w.damping
+          and o.kind = n.kind and o.status = n.status and o.created_at > n.created_at - w.damping
       ) end as damped_until
     from bookpost.notifications n
     join bookpost.users u on u.id = n.user_id
@@ -190,8 +198,8 @@ begin
       where c.channel <> 'webhook' and c.is_configured and bookpost_private.why_not_reached(u, c.channel) is null
       union all
       select 'webhook', e.id, null
-      from bookpost.webhook_endpoints e
-      where (e.user_id = n.user_id or e.user_id is null) and e.disabled_at is null
+      from endpoints e
+      where e.user_id = n.user_id or e.user_id is null
     ) w
     where n.id = any (notification_ids)
   ),
@@ -220,4 +228,4 @@ end;
 $$;
 
 comment on function bookpost_private.queue_deliveries(uuid[]) is
-  'Queues the messages that carry these notifications, by every channel that is configured and wanted and to every endpoint in use. A stage that was told within the channel''s damping waits until that is over. Does not commit.';
+  'Queues the messages that carry these notifications, by every channel that is configured and wanted and to every endpoint in use. A stage or a call for action that was told within the channel''s damping waits until that is over. Does not commit.';

@@ -1,10 +1,10 @@
---! Previous: sha1:be9b7b547b9a5076980fd34962fba73d1113bb77
---! Hash: sha1:9e635511520140bb7c338b707c3f28e4f48c54c0
+--! Previous: sha1:d29ed0108a8aa4dd847751fd7f81b5e238f71d97
+--! Hash: sha1:ffb18944a4fc4957a8c99948968c58614c5e9be0
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
 
--- Lock order here: the message, its person and channel (advisory), digest, endpoint, route, other messages (skip locked).
+-- Lock order here: the person (key share, which whoever deletes her waits for, or is waited for), the message, its person and channel (advisory), digest, endpoint, route, other messages (skip locked).
 
 -- The digest that waits for a person, made where there is none. The caller holds the lock on person and channel.
 create function bookpost_private.waiting_digest(user_id uuid, channel text, due_at timestamptz) returns uuid
@@ -74,7 +74,7 @@ begin atomic
           or (o.status_version = i.status_version and o.kind = i.kind and o.notice_version > i.notice_version)
         )
     ))
-    and not (c.damping is not null and i.kind = 'stage' and coalesce((
+    and not (c.damping is not null and i.kind in ('stage', 'action_required') and coalesce((
       -- The last that went out, of this book by this channel.
       select o.status = i.status and o.created_at > i.created_at - c.damping
       from bookpost.notifications o
@@ -82,8 +82,9 @@ begin atomic
       join bookpost_private.deliveries d on d.id = t.delivery_id
       left join bookpost_private.deliveries g on g.id = d.digest_id
       where o.user_id = i.user_id and o.book_id = i.book_id and o.parcel_id = i.parcel_id
-        and o.kind = 'stage' and o.status_version < i.status_version and coalesce(g.state, d.state) = 'sent'
-      order by o.status_version desc
+        and o.kind = i.kind and coalesce(g.state, d.state) = 'sent'
+        and (o.status_version, coalesce(o.notice_version, 0)) < (i.status_version, coalesce(i.notice_version, 0))
+      order by o.status_version desc, o.notice_version desc
       limit 1
     ), false));
 end;
@@ -160,6 +161,10 @@ declare
   v_items uuid[];
   v_code text;
 begin
+  -- The person first: deleting her takes her row and then her messages'.
+  perform 1 from bookpost.users u
+  where u.id = (select d.user_id from bookpost_private.deliveries d where d.id = begin_delivery.delivery_id)
+  for key share;
   -- A second caller waits here for milliseconds, and then finds what the first has made of it.
   select d.* into v_delivery from bookpost_private.deliveries d where d.id = begin_delivery.delivery_id for no key update;
   if not found or v_delivery.state not in ('queued', 'sending') then
@@ -210,7 +215,7 @@ begin
     end if;
   end if;
 
-  if v_delivery.created_at < v_now - v_channel.max_age and v_delivery.kind <> 'digest' then
+  if v_delivery.created_at < v_now - v_channel.max_age then
     perform bookpost_private.end_delivery_as(v_delivery.id, 'dead', 'too_old');
     return query select 'ended', 'too_old', null::integer, null::jsonb;
     return;
@@ -262,6 +267,8 @@ begin
       from bookpost_private.deliveries d
       where d.user_id = v_delivery.user_id and d.channel = v_delivery.channel and d.id <> v_delivery.id
         and d.state in ('sent', 'sending') and d.kind in ('news', 'digest') and d.attempted_at > v_now - interval '1 hour'
+        -- From before the clock was set back: nobody waits for that time to come.
+        and d.attempted_at < v_now + interval '5 seconds'
       order by d.attempted_at desc
       offset v_channel.cap_per_hour - 1 limit 1;
       if found and v_delivery.kind = 'digest' then
@@ -320,6 +327,10 @@ begin
   if not found then
     raise exception 'An attempt cannot end as "%".', end_delivery.outcome using errcode = '22023';
   end if;
+  -- The person first: deleting her takes her row and then her messages'.
+  perform 1 from bookpost.users u
+  where u.id = (select d.user_id from bookpost_private.deliveries d where d.id = end_delivery.delivery_id)
+  for key share;
   -- An attempt that another has followed, or that was told already, changes nothing.
   select d.* into v_delivery from bookpost_private.deliveries d
   where d.id = end_delivery.delivery_id and d.state = 'sending' and d.attempt_count = end_delivery.attempt
@@ -525,7 +536,7 @@ begin
     select d.id from bookpost_private.deliveries d
     -- A minute: its job was added in the commit that made it, or is being ended this moment.
     where d.state in ('queued', 'sending') and d.due_at < clock_timestamp() - interval '1 minute'
-      and (d.attempted_at is null or d.attempted_at < clock_timestamp() - interval '1 minute')
+      and (d.attempted_at is null or d.attempted_at not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '5 seconds')
       and not exists (select from graphile_worker.jobs j where j.key = 'delivery:' || d.id)
     order by d.due_at
     limit 10000

@@ -1,5 +1,5 @@
---! Previous: sha1:9e635511520140bb7c338b707c3f28e4f48c54c0
---! Hash: sha1:b89174fa9804a7f5823f355721833db20cdcf7a7
+--! Previous: sha1:ffb18944a4fc4957a8c99948968c58614c5e9be0
+--! Hash: sha1:db0c759a72934936d22890066f621a4c8a79c464
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

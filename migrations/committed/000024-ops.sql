@@ -1,5 +1,5 @@
---! Previous: sha1:b89174fa9804a7f5823f355721833db20cdcf7a7
---! Hash: sha1:00df4006403fc4e5708060dd5eeeda0c2cc55cb4
+--! Previous: sha1:db0c759a72934936d22890066f621a4c8a79c464
+--! Hash: sha1:82d1403588113b4f0f10b34d76d0109ae9342572
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
