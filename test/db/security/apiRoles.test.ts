@@ -70,7 +70,10 @@ test.each(ROLES)(
 test.each(ROLES)("%s cannot call any function of the worker's or the queue's", async (role) => {
   const { rows: functions } = await db.pool.query<{ call: string }>(
     `select format('%I.%I(%s)', n.nspname, p.proname,
-       array_to_string(array(select 'null::' || t::regtype from unnest(p.proargtypes) t), ', ')) as call
+       array_to_string(array(
+         select format('null::%I.%I', s.nspname, t.typname)
+         from unnest(p.proargtypes) a join pg_type t on t.oid = a join pg_namespace s on s.oid = t.typnamespace
+       ), ', ')) as call
      from pg_proc p join pg_namespace n on n.oid = p.pronamespace
      where n.nspname in ('bookpost_private', 'graphile_worker') and p.prorettype <> 'trigger'::regtype`,
   );

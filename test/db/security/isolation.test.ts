@@ -20,6 +20,7 @@ const WHOSE: Readonly<Record<string, string>> = {
   carrier_limits: "everyone",
   carriers: "everyone",
   circuit_states: "everyone",
+  notification_kinds: "everyone",
   notifications: "user_id",
   parcel_books: "owner_id",
   parcel_statuses: "everyone",
@@ -27,17 +28,19 @@ const WHOSE: Readonly<Record<string, string>> = {
   tracking_events:
     "(select min(b.owner_id::text)::uuid from bookpost.parcel_books b where b.parcel_id = tracking_events.parcel_id)",
   users: "id",
+  webhook_endpoints: "user_id",
 };
 const OWNED = Object.entries(WHOSE).filter(([, column]) => column !== "everyone");
 const PUBLIC = Object.entries(WHOSE).filter(([, column]) => column === "everyone");
 
-/** Two owners, each with a book, a parcel, a scan and a notification. */
+/** Two owners, each with a book, a parcel, a scan, a notification and a webhook. */
 async function annAndBen(): Promise<[string, string]> {
   const { code } = await makeApi(db.pool);
   const owners: [string, string] = [await makeUser(db.pool), await makeUser(db.pool)];
   for (const owner of owners) {
     const { parcelId } = await trackBook(db.pool, code, { owner });
     await lookUp(db.pool, parcelId, (id) => found(id, { events: [scan(ago(1), "in_transit")] }));
+    await db.pool.query("select bookpost.add_webhook('https://example.com/hook', $1)", [owner]);
   }
   return owners;
 }

@@ -61,17 +61,22 @@ testRule(
 
 testRule(
   db,
-  "a lookup's attempt is given back, another task's is spent",
+  "a lookup's or message's attempt is given back, another task's is spent",
   async (client) => {
     const lookup = await addLockedJob(client, TRACK);
+    const email = await addLockedJob(client, { ...TRACK, task: "send_email" });
     const dispatch = await addLockedJob(client, { ...TRACK, task: "dispatch" });
-    expect(await freeJobs(client)).toBe(2);
-    expect(await holdersOf(client, lookup, dispatch)).toEqual(["nobody 0", "nobody 1"]);
+    expect(await freeJobs(client)).toBe(3);
+    expect(await holdersOf(client, lookup, email, dispatch)).toEqual([
+      "nobody 0",
+      "nobody 0",
+      "nobody 1",
+    ]);
   },
   {
     "every attempt is given back": {
       function: FREE,
-      from: "where t.identifier = 'track_book'",
+      from: "where t.identifier in ('track_book', 'send_email', 'send_sms', 'send_webhook')",
       to: "",
     },
     "none is": { function: FREE, from: "j.attempts > 0 and", to: "false and" },
