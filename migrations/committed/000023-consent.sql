@@ -1,5 +1,5 @@
---! Previous: sha1:0a81f2e6007c20ce3e2186a168b9e9fcdd5f2107
---! Hash: sha1:a1e1290cacb6242a4d4cd9e1e1255240e6dad853
+--! Previous: sha1:a363cc4bb41b7474442f68f762e5a052120754ae
+--! Hash: sha1:afb04ac421b12d8ae12d03d7ad5f65553922e149
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:a1e1290cacb6242a4d4cd9e1e1255240e6dad853
---! Hash: sha1:d3f33c2aa999c6671e1204cc161536f83a09e202
+--! Previous: sha1:afb04ac421b12d8ae12d03d7ad5f65553922e149
+--! Hash: sha1:373384d3842f60d6d8c4835c9f9f087ec17dfe7d
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
