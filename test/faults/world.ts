@@ -171,6 +171,7 @@ export async function startWorld({
       isMoving = false;
       await moving;
       let letGoOn = 0;
+      let left = "";
       await until(
         "everything that the carriers tell has arrived",
         async () => {
@@ -178,12 +179,17 @@ export async function startWorld({
           await makeDue(await behind(db, parcels));
           await new Promise((resolve) => setTimeout(resolve, 500));
           const { rows } = await pool.query(
-            "select from bookpost_private.checks where crash_count > 0",
+            // One that was stopped meanwhile is looked at no more.
+            "select from bookpost_private.checks where crash_count > 0 and pause_reason is distinct from 'closed'",
           );
-          return rows.length === 0 && (await behind(db, parcels)).length === 0;
+          const waiting = await behind(db, parcels);
+          left = `${rows.length} were met by deaths, ${waiting.length} are behind: ${JSON.stringify(waiting.slice(0, 5))}`;
+          return rows.length === 0 && waiting.length === 0;
         },
-        180_000,
-      );
+        300_000,
+      ).catch((error: Error) => {
+        throw new Error(`${error.message} (${left})`);
+      });
       await until("nothing is under way any more", () => rest(db), 180_000);
       return letGoOn;
     },
