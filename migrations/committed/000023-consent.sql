@@ -1,5 +1,5 @@
---! Previous: sha1:0a81f2e6007c20ce3e2186a168b9e9fcdd5f2107
---! Hash: sha1:a1e1290cacb6242a4d4cd9e1e1255240e6dad853
+--! Previous: sha1:ff1902960e18617edb60162d85759750e71da285
+--! Hash: sha1:6c6276b681ff9d59e4ccd03d8bf56879b8d8cf3a
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

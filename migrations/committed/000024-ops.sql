@@ -1,5 +1,5 @@
---! Previous: sha1:a1e1290cacb6242a4d4cd9e1e1255240e6dad853
---! Hash: sha1:d3f33c2aa999c6671e1204cc161536f83a09e202
+--! Previous: sha1:6c6276b681ff9d59e4ccd03d8bf56879b8d8cf3a
+--! Hash: sha1:7fd0d6ce613f1d9a835e475d674503d12a21b52f
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
