@@ -144,15 +144,5 @@ export const parcels: Area = {
         ),
       ],
     },
-    {
-      fault: "Thousands of old parcels are tracked at once",
-      must: "Their owner is not told of each.",
-      notProven: "Not built: old news are told like new ones.",
-    },
-    {
-      fault: "The one who sends notifications is down, slow, or takes one and then fails",
-      must: "Each is sent once or visibly dead.",
-      notProven: "Not built: bookpost writes notifications and does not send them.",
-    },
   ],
 };
