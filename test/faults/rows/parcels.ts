@@ -55,16 +55,18 @@ export const parcels: Area = {
     },
     {
       fault: "A delivered parcel moves on or comes back; a stage is reached twice",
-      must: "The status follows the newest scan; a stage reached again is told again.",
+      must: "The status follows the newest scan; a stage reached again is told again, by email and text message once in half an hour.",
       tests: [
         ...inFile(STATUS, "delivered"),
         ...inFile(
           `${RECORD}.notifications`,
           "the same stage reached again later is told again, under a new version",
         ),
+        ...inFile(
+          "db/bookpost_private/functions/queue_deliveries",
+          "a stage that was told, left and reached again before anything newer went out is not told again",
+        ),
       ],
-      notProven:
-        "A status that goes back and forth within minutes is told each time; damping is not built yet.",
     },
     {
       fault: "A carrier uses a number again, and answers with the former parcel's delivery",
