@@ -2534,6 +2534,8 @@ begin
       from bookpost_private.deliveries d
       where d.user_id = v_delivery.user_id and d.channel = v_delivery.channel and d.id <> v_delivery.id
         and d.state in ('sent', 'sending') and d.kind in ('news', 'digest') and d.attempted_at > v_now - interval '1 hour'
+        -- From before the clock was set back: nobody waits for that time to come.
+        and d.attempted_at < v_now + interval '5 seconds'
       order by d.attempted_at desc
       offset v_channel.cap_per_hour - 1 limit 1;
       if found and v_delivery.kind = 'digest' then
@@ -4998,7 +5000,7 @@ begin
     select d.id from bookpost_private.deliveries d
     -- A minute: its job was added in the commit that made it, or is being ended this moment.
     where d.state in ('queued', 'sending') and d.due_at < clock_timestamp() - interval '1 minute'
-      and (d.attempted_at is null or d.attempted_at < clock_timestamp() - interval '1 minute')
+      and (d.attempted_at is null or d.attempted_at not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '5 seconds')
       and not exists (select from graphile_worker.jobs j where j.key = 'delivery:' || d.id)
     order by d.due_at
     limit 10000

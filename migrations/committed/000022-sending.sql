@@ -1,10 +1,10 @@
 --! Previous: sha1:5995c3115dcefbb8b70862a6510f0e844f68f4a5
---! Hash: sha1:ff1902960e18617edb60162d85759750e71da285
+--! Hash: sha1:1287d7f7ad5aa754e45046a7b242040d2562cb32
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
 
--- Lock order here: the message, its person and channel (advisory), digest, endpoint, route, other messages (skip locked).
+-- Lock order here: the person (key share, which whoever deletes her waits for, or is waited for), the message, its person and channel (advisory), digest, endpoint, route, other messages (skip locked).
 
 -- The digest that waits for a person, made where there is none. The caller holds the lock on person and channel.
 create function bookpost_private.waiting_digest(user_id uuid, channel text, due_at timestamptz) returns uuid
@@ -288,6 +288,8 @@ begin
       from bookpost_private.deliveries d
       where d.user_id = v_delivery.user_id and d.channel = v_delivery.channel and d.id <> v_delivery.id
         and d.state in ('sent', 'sending') and d.kind in ('news', 'digest') and d.attempted_at > v_now - interval '1 hour'
+        -- From before the clock was set back: nobody waits for that time to come.
+        and d.attempted_at < v_now + interval '5 seconds'
       order by d.attempted_at desc
       offset v_channel.cap_per_hour - 1 limit 1;
       if found and v_delivery.kind = 'digest' then
@@ -577,7 +579,7 @@ begin
     select d.id from bookpost_private.deliveries d
     -- A minute: its job was added in the commit that made it, or is being ended this moment.
     where d.state in ('queued', 'sending') and d.due_at < clock_timestamp() - interval '1 minute'
-      and (d.attempted_at is null or d.attempted_at < clock_timestamp() - interval '1 minute')
+      and (d.attempted_at is null or d.attempted_at not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '5 seconds')
       and not exists (select from graphile_worker.jobs j where j.key = 'delivery:' || d.id)
     order by d.due_at
     limit 10000

@@ -1,5 +1,5 @@
---! Previous: sha1:ff1902960e18617edb60162d85759750e71da285
---! Hash: sha1:6c6276b681ff9d59e4ccd03d8bf56879b8d8cf3a
+--! Previous: sha1:1287d7f7ad5aa754e45046a7b242040d2562cb32
+--! Hash: sha1:67bd69324e8c54cf77f0fae40478df785b1755c4
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

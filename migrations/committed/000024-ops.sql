@@ -1,5 +1,5 @@
---! Previous: sha1:6c6276b681ff9d59e4ccd03d8bf56879b8d8cf3a
---! Hash: sha1:7fd0d6ce613f1d9a835e475d674503d12a21b52f
+--! Previous: sha1:67bd69324e8c54cf77f0fae40478df785b1755c4
+--! Hash: sha1:3e4d7076fec574966fe185a5d79b8d761f8b3c62
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.ts";
 import { dispatch } from "../../src/sql/dispatch.ts";
 import { forceCircuit } from "../../src/sql/forceCircuit.ts";
+import { ago } from "../helpers/ago.ts";
 import { carrierEnvironment, startWorkerProcess } from "../helpers/workerProcess.ts";
 import type { BenchDatabase } from "./openBenchDatabase.ts";
 
@@ -159,8 +160,8 @@ async function makeParcels({ pool }: BenchDatabase, sandbox: Sandbox, count: num
   for (const number of numbers)
     sandbox.script(number, {
       steps: [
-        { stage: "pre_transit", at: "2026-11-18T08:00:00Z", city: "Bath", country: "GB" },
-        { stage: "in_transit", at: "2026-11-19T08:00:00Z", city: "Leeds", country: "GB" },
+        { stage: "pre_transit", at: ago(60), city: "Bath", country: "GB" },
+        { stage: "in_transit", at: ago(40), city: "Leeds", country: "GB" },
       ],
       shown: 2,
     });

@@ -5,6 +5,7 @@ import { Secret } from "../../src/secret.ts";
 import { beat } from "../../src/sql/beat.ts";
 import { dispatch } from "../../src/sql/dispatch.ts";
 import { createTracker } from "../../src/tracking/tracker.ts";
+import { ago } from "../helpers/ago.ts";
 import { type BenchDatabase, openBenchDatabase } from "./openBenchDatabase.ts";
 import { readOptions } from "./readOptions.ts";
 
@@ -66,10 +67,10 @@ async function measure(
     for (const number of numbers)
       sandbox.script(number, {
         steps: [
-          { stage: "pre_transit", at: "2026-11-18T08:00:00Z", city: "Bath", country: "GB" },
-          { stage: "in_transit", at: "2026-11-19T08:00:00Z", city: "Bath", country: "GB" },
-          { stage: "in_transit", at: "2026-11-20T08:00:00Z", city: "Leeds", country: "GB" },
-          { stage: "out_for_delivery", at: "2026-11-21T08:00:00Z", city: "York", country: "GB" },
+          { stage: "pre_transit", at: ago(60), city: "Bath", country: "GB" },
+          { stage: "in_transit", at: ago(40), city: "Bath", country: "GB" },
+          { stage: "in_transit", at: ago(20), city: "Leeds", country: "GB" },
+          { stage: "out_for_delivery", at: ago(5), city: "York", country: "GB" },
         ],
         shown: 4,
       });

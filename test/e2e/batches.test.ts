@@ -3,6 +3,7 @@ import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../src/sandbox/server.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { dispatchNow } from "../helpers/dispatchNow.ts";
+import { offsetTime } from "../helpers/offsetTime.ts";
 import {
   carrierEnvironment,
   startWorkerProcess,
@@ -25,7 +26,7 @@ afterAll(async () => {
   await db?.drop();
 });
 
-const SCENARIO = { steps: [{ stage: "in_transit", at: "2026-11-20T09:15:00-05:00" }] } as const;
+const SCENARIO = { steps: [{ stage: "in_transit", at: offsetTime(50) }] } as const;
 
 test("twenty FedEx parcels that are due together share a few requests, and each is counted once", async () => {
   const numbers = Array.from({ length: 20 }, (_, i) => `9999000001${String(i).padStart(2, "0")}`);

@@ -12,6 +12,7 @@ import {
   useOfWindow,
   type WindowLimit,
 } from "../helpers/judgeCalls.ts";
+import { offsetTime } from "../helpers/offsetTime.ts";
 import { until } from "../helpers/until.ts";
 import {
   carrierEnvironment,
@@ -81,7 +82,7 @@ let tracked = 0;
 async function track(carrier: string, count: number): Promise<void> {
   const numbers = Array.from({ length: count }, () => `BUDGET${++tracked}`);
   for (const number of numbers)
-    sandbox.script(number, { steps: [{ stage: "in_transit", at: "2026-11-20T09:15:00-05:00" }] });
+    sandbox.script(number, { steps: [{ stage: "in_transit", at: offsetTime(50) }] });
   await db.pool.query("select bookpost.track_book('Book ' || n, $1, n) from unnest($2::text[]) n", [
     carrier,
     numbers,

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../src/sandbox/server.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
+import { offsetTime } from "../helpers/offsetTime.ts";
 import { until } from "../helpers/until.ts";
 import {
   carrierEnvironment,
@@ -112,7 +113,7 @@ test("a carrier that answers nobody holds as many requests as it may, and the ot
 
   const numbers = Array.from({ length: 8 }, (_, i) => `ROYALMAIL${i}GB`);
   for (const number of numbers) {
-    sandbox.script(number, { steps: [{ stage: "in_transit", at: "2026-11-20T09:15:00Z" }] });
+    sandbox.script(number, { steps: [{ stage: "in_transit", at: offsetTime(50) }] });
     await track("royal_mail", number);
   }
   await askToDispatch();

@@ -11,6 +11,7 @@ import { startSandbox } from "../../src/sandbox/server.ts";
 import { trackBook } from "../../src/sql/trackBook.ts";
 import { wakeDispatch } from "../../src/sql/wakeDispatch.ts";
 import { cloneProject, HERE } from "../helpers/cloneProject.ts";
+import { offsetTime } from "../helpers/offsetTime.ts";
 import { until } from "../helpers/until.ts";
 import { carrierEnvironment } from "../helpers/workerProcess.ts";
 
@@ -202,7 +203,7 @@ test("a lookup that is under way at the signal is written down before Postgres s
     await product.says("Worker");
     const server = await findEmbeddedPostgres(root);
     const number = "1Z12345E0205271688";
-    sandbox.script(number, { steps: [{ stage: "in_transit", at: "2026-11-20T09:15:00-05:00" }] });
+    sandbox.script(number, { steps: [{ stage: "in_transit", at: offsetTime(50) }] });
     sandbox.fault({ mode: "slow", kind: "lookup", ms: 1000 });
     const pool = createPool(server?.url ?? "", "cli");
     const { id } = await trackBook(pool, {

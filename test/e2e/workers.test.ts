@@ -3,6 +3,7 @@ import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../src/sandbox/server.ts";
 import { startFaultline } from "../harness/faultline.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
+import { offsetTime } from "../helpers/offsetTime.ts";
 import { one } from "../helpers/one.ts";
 import { until } from "../helpers/until.ts";
 import {
@@ -52,7 +53,7 @@ async function openStage(finish: (work: () => Promise<void>) => void): Promise<S
       return worker;
     },
     async track(number) {
-      sandbox.script(number, { steps: [{ stage: "in_transit", at: "2026-11-20T09:15:00Z" }] });
+      sandbox.script(number, { steps: [{ stage: "in_transit", at: offsetTime(50) }] });
       await db.pool.query("select bookpost.track_book($1, 'ups', $1)", [number]);
       await db.pool.query("select bookpost_private.wake_dispatch()");
     },

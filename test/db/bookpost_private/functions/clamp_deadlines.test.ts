@@ -567,3 +567,34 @@ test("a parcel that an app had in hand at the first dispatch after the clock was
   expect(await days()).toEqual([true, true]);
   expect(await isAsked()).toBe(false);
 });
+
+test("a message and a channel's wait that a clock ahead has put off for longer than any wait are due now", async () => {
+  const client = await rolledBack(db);
+  await client.query(
+    `with person as (insert into bookpost.users (app_user_id) values ('clamped') returning id)
+     insert into bookpost_private.deliveries (user_id, channel, kind, due_at)
+     select p.id, 'email', 'test', clock_timestamp() + w.wait
+     from person p, (values (interval '10 years'), (interval '29 hours')) w (wait)`,
+  );
+  await client.query(
+    `insert into bookpost_private.routes (route, failure_count, not_before)
+     values ('email', 1, clock_timestamp() + interval '10 years'), ('sms', 1, clock_timestamp() + interval '23 hours')`,
+  );
+  await clamp(client);
+  const { rows: waits } = await client.query(
+    `select due_at > clock_timestamp() as waits,
+       (select count(*)::integer from graphile_worker.jobs j where j.key = 'delivery:' || d.id and j.run_at <= clock_timestamp()) as due_jobs
+     from bookpost_private.deliveries d order by due_at`,
+  );
+  expect(waits).toEqual([
+    { waits: false, due_jobs: 1 },
+    { waits: true, due_jobs: 0 },
+  ]);
+  const { rows: held } = await client.query(
+    "select route, not_before > clock_timestamp() as waits from bookpost_private.routes order by route",
+  );
+  expect(held).toEqual([
+    { route: "email", waits: false },
+    { route: "sms", waits: true },
+  ]);
+});
