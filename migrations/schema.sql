@@ -3179,7 +3179,8 @@ begin
   select c.* into strict v_channel from bookpost_private.channels c where c.channel = v_delivery.channel;
   v_failures := v_delivery.failure_count + v_outcome.counts::integer;
   update bookpost_private.deliveries d set
-    failure_count = v_failures, last_error = coalesce(v_error, d.last_error), provider_id = left(end_delivery.provider_id, 200)
+    failure_count = v_failures, last_error = coalesce(v_error, d.last_error), provider_id = left(end_delivery.provider_id, 200),
+    is_doubtful = d.is_doubtful or (v_outcome.outcome = 'unanswered' and d.channel <> 'webhook')
   where d.id = v_delivery.id;
 
   if v_outcome.outcome = 'sent' then

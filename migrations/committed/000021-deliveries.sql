@@ -1,5 +1,5 @@
 --! Previous: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
---! Hash: sha1:ba451aba55d99c236202c80ab2ace7058ad639cc
+--! Hash: sha1:5995c3115dcefbb8b70862a6510f0e844f68f4a5
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it
@@ -92,6 +92,7 @@ create table bookpost_private.delivery_outcomes (
 insert into bookpost_private.delivery_outcomes (outcome, ends_as, counts, holds_route, description) values
   ('sent', 'sent', false, false, 'Taken over by the other side.'),
   ('unavailable', null, true, true, 'No connection, no answer in time, a server''s own error: again by the schedule.'),
+  ('unanswered', null, true, true, 'It has gone out and no answer came, so it may have arrived: again by the schedule, marked as doubtful.'),
   ('deferred', null, true, false, 'The other side will not take this message now (greylisting, a full mailbox): again by the schedule.'),
   ('rate_limited', null, false, true, 'The other side asks us to slow down: again when it said.'),
   ('misconfigured', null, false, true, 'It refuses our credentials or our sender: again by the schedule, a person must act.'),

@@ -1,5 +1,5 @@
---! Previous: sha1:ba451aba55d99c236202c80ab2ace7058ad639cc
---! Hash: sha1:a363cc4bb41b7474442f68f762e5a052120754ae
+--! Previous: sha1:5995c3115dcefbb8b70862a6510f0e844f68f4a5
+--! Hash: sha1:1287d7f7ad5aa754e45046a7b242040d2562cb32
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
@@ -362,7 +362,8 @@ begin
   select c.* into strict v_channel from bookpost_private.channels c where c.channel = v_delivery.channel;
   v_failures := v_delivery.failure_count + v_outcome.counts::integer;
   update bookpost_private.deliveries d set
-    failure_count = v_failures, last_error = coalesce(v_error, d.last_error), provider_id = left(end_delivery.provider_id, 200)
+    failure_count = v_failures, last_error = coalesce(v_error, d.last_error), provider_id = left(end_delivery.provider_id, 200),
+    is_doubtful = d.is_doubtful or (v_outcome.outcome = 'unanswered' and d.channel <> 'webhook')
   where d.id = v_delivery.id;
 
   if v_outcome.outcome = 'sent' then

@@ -1,5 +1,5 @@
---! Previous: sha1:a363cc4bb41b7474442f68f762e5a052120754ae
---! Hash: sha1:afb04ac421b12d8ae12d03d7ad5f65553922e149
+--! Previous: sha1:1287d7f7ad5aa754e45046a7b242040d2562cb32
+--! Hash: sha1:67bd69324e8c54cf77f0fae40478df785b1755c4
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:afb04ac421b12d8ae12d03d7ad5f65553922e149
---! Hash: sha1:373384d3842f60d6d8c4835c9f9f087ec17dfe7d
+--! Previous: sha1:67bd69324e8c54cf77f0fae40478df785b1755c4
+--! Hash: sha1:3e4d7076fec574966fe185a5d79b8d761f8b3c62
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

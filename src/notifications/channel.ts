@@ -3,6 +3,7 @@ import type { ChannelCode, Message } from "./message.ts";
 /** The words of `bookpost_private.delivery_outcomes` beside `sent`; what follows from each is decided there. */
 export type SendFailure =
   | "unavailable"
+  | "unanswered"
   | "deferred"
   | "rate_limited"
   | "misconfigured"

@@ -44,13 +44,17 @@ export function createEmailChannel(
   // An idle connection that breaks is opened anew at the next message; the errors of a message come with it.
   transport.on("error", () => {});
   transport.use("stream", (mail, done) => {
-    const { onBegin } = mail.data as { onBegin?: () => void };
+    const { onBegin, onWhole } = mail.data as { onBegin?: () => void; onWhole?: () => void };
     mail.message.transform(
       () =>
         new Transform({
           transform(chunk, _encoding, next) {
             onBegin?.();
             next(null, chunk);
+          },
+          flush(next) {
+            onWhole?.();
+            next();
           },
         }),
     );
@@ -67,6 +71,7 @@ export function createEmailChannel(
       const deadline = AbortSignal.timeout(whole);
       const stop = new AbortController();
       const onStop = () => stop.abort();
+      let isWhole = false;
       signal.addEventListener("abort", onStop, { once: true });
       try {
         const info = await transport.sendMail({
@@ -74,16 +79,25 @@ export function createEmailChannel(
           signal: AbortSignal.any([deadline, stop.signal]),
           // From now on it may have arrived: a stop waits for the reply.
           onBegin: () => signal.removeEventListener("abort", onStop),
+          // From now on the server may take it for complete.
+          onWhole: () => {
+            isWhole = true;
+          },
         } as SendMailOptions);
         return { outcome: "sent", providerId: info.messageId ?? null };
       } catch (error) {
         if (stop.signal.aborted) return STOPPED;
         if (deadline.aborted)
           return {
-            outcome: "unavailable",
+            outcome: isWhole ? "unanswered" : "unavailable",
             error: `The mail server did not finish within ${whole / 1000} seconds.`,
           };
-        return mailError(error as Error, person.email);
+        const failure = mailError(error as Error, person.email);
+        // A reply is an answer; without one nobody knows.
+        const isAnswered = (error as { responseCode?: number }).responseCode !== undefined;
+        return isWhole && !isAnswered && failure.outcome === "unavailable"
+          ? { ...failure, outcome: "unanswered" }
+          : failure;
       } finally {
         signal.removeEventListener("abort", onStop);
       }

@@ -4,6 +4,7 @@ import { createHttp, HTTP_LIMITS, type Http, type HttpLimits } from "../carriers
 import { isLookupError } from "../errors.ts";
 import type { SmsConfig } from "../notificationConfig.ts";
 import type { SendFailure, SendResult } from "./channel.ts";
+import { exchangeFailure } from "./exchangeFailure.ts";
 import type { SmsProvider } from "./sms.ts";
 
 const REFUSES_US = "it refuses our credentials";
@@ -64,7 +65,7 @@ export function createSns(
   let loading: Promise<typeof import("@aws-sdk/client-sns")> | undefined;
   let client: SNSClient | undefined;
 
-  async function handOver(to: string, body: string): Promise<SendResult> {
+  async function handOver(to: string, body: string, onPublish: () => void): Promise<SendResult> {
     loading ??= import("@aws-sdk/client-sns");
     const sns = await loading;
     client ??= new sns.SNSClient({
@@ -79,6 +80,7 @@ export function createSns(
     );
     if (isOptedOut) return { outcome: "opted_out", error: "AWS SNS: the phone has answered STOP." };
     if (isOptedOut === undefined) return NO_SENSE;
+    onPublish();
     const { MessageId } = await client.send(
       new sns.PublishCommand({
         PhoneNumber: to,
@@ -100,15 +102,24 @@ export function createSns(
       if (signal.aborted)
         return { outcome: "local", error: "The worker stops; nothing was handed to AWS SNS." };
       const ended = new AbortController();
+      let isPublishing = false;
+      const onPublish = () => {
+        isPublishing = true;
+      };
       // What looks for credentials keeps its own time.
       const late = sleep(TOTAL_MS, undefined, { signal: ended.signal, ref: false }).then(
-        (): SendResult => ({ outcome: "unavailable", error: "AWS SNS took too long." }),
+        (): SendResult => ({
+          outcome: isPublishing ? "unanswered" : "unavailable",
+          error: "AWS SNS took too long.",
+        }),
       );
       late.catch(() => {});
       try {
-        return await Promise.race([handOver(to, body), late]);
+        return await Promise.race([handOver(to, body, onPublish), late]);
       } catch (error) {
-        return failureOf(error);
+        const failure = failureOf(error);
+        if (isPublishing && isLookupError(error)) failure.outcome = exchangeFailure(error);
+        return failure;
       } finally {
         ended.abort();
       }
@@ -147,7 +158,7 @@ function handlerOf(http: Http): NonNullable<SNSClientConfig["requestHandler"]> {
   };
 }
 
-function failureOf(error: unknown): SendResult {
+function failureOf(error: unknown): { outcome: SendFailure; error: string } {
   if (isLookupError(error))
     return { outcome: error.outcome === "local" ? "local" : "unavailable", error: error.message };
   const { name, message, $metadata } = error as Error & {

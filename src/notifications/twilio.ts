@@ -3,6 +3,7 @@ import { createHttp, HTTP_LIMITS, type HttpLimits, type HttpOutcome } from "../c
 import { readRetryAfter } from "../carriers/retryAfter.ts";
 import type { SmsConfig } from "../notificationConfig.ts";
 import type { SendFailure, SendResult } from "./channel.ts";
+import { exchangeFailure } from "./exchangeFailure.ts";
 import type { SmsProvider } from "./sms.ts";
 
 /** A page of Twilio's for each code: what it is and what to do. */
@@ -99,7 +100,7 @@ function resultOf(outcome: HttpOutcome): SendResult {
   if ("error" in outcome) {
     const { error } = outcome;
     return {
-      outcome: error.outcome === "local" ? "local" : "unavailable",
+      outcome: exchangeFailure(error),
       error: error.message,
     };
   }

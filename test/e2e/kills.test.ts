@@ -13,4 +13,5 @@ test("struck at 25 points of the road, a lookup loses nothing, tells nothing twi
   // It was no idle world that was struck.
   expect(report.statusChanges).toBeGreaterThan(POINTS);
   expect(report.notifications).toBeGreaterThan(POINTS);
+  expect(report.messages).toBeGreaterThan(report.notifications);
 });

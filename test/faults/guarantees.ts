@@ -315,7 +315,7 @@ export const guarantees: readonly Guarantee[] = [
   },
   {
     id: "P17",
-    must: "Each owner is told of each new status once, in the same commit as the status.",
+    must: "Each owner is told of each new status once, in the same commit as the status; one message for each way that she has agreed to is queued in it, and ends sent, told by another, dropped for a reason, or visibly dead. A message that may have arrived twice says so.",
     tests: [
       ...inFile(
         `${WORKER}/record_lookups.notifications`,
@@ -323,17 +323,42 @@ export const guarantees: readonly Guarantee[] = [
         "a status and its notifications stand or fall together",
       ),
       ...inFile(
+        `${WORKER}/queue_deliveries`,
+        "for one who %s nothing is queued but what she may be sent",
+      ),
+      ...inFile(
+        `${WORKER}/end_delivery`,
+        "what an attempt tells counts only while it is the last, and once",
+        "an email or a text message that was %s is doubtful: %s, and stays so when it is sent",
+      ),
+      ...inFile(
+        "e2e/notifications",
+        "a mail server that takes a message and breaks off before its answer gets it again, under the same id, and the message says that it may be there twice",
+      ),
+      ...inFile(
         "e2e/kills",
         "struck at 25 points of the road, a lookup loses nothing, tells nothing twice and leaves nothing stuck",
       ),
     ],
-    notProven:
-      "Notifications are rows that an app reads; bookpost sends none by itself yet, so there is no sending to test.",
   },
   {
     id: "P18",
     must: "Nobody is flooded: old news are not told, many at once become one, back and forth is told once.",
-    notProven: "Not built: it belongs to the sending of notifications, which does not exist yet.",
+    tests: [
+      ...inFile(
+        `${WORKER}/queue_deliveries`,
+        "what is over the cap of the hour is told in one digest",
+        "a stage that was told, left and reached again before anything newer went out is not told again",
+      ),
+      ...inFile(
+        "e2e/notifications",
+        "after days without a mail server everyone is told the present stage once, and few connections were tried meanwhile",
+      ),
+      ...inFile(
+        "faults/notifications/oldParcels",
+        "two thousand parcels that came home a week ago tell nobody, and one that moves now does",
+      ),
+    ],
   },
   {
     id: "P19",

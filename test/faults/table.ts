@@ -3,6 +3,7 @@ import { guarantees } from "./guarantees.ts";
 import { carriers } from "./rows/carriers.ts";
 import { circuits } from "./rows/circuits.ts";
 import { clocks } from "./rows/clocks.ts";
+import { notifications } from "./rows/notifications.ts";
 import { parcels } from "./rows/parcels.ts";
 import { postgres } from "./rows/postgres.ts";
 import { processes } from "./rows/processes.ts";
@@ -19,6 +20,7 @@ export const areas: readonly Area[] = [
   carriers,
   circuits,
   parcels,
+  notifications,
   releases,
 ];
 

@@ -52,6 +52,8 @@ export interface WorldOptions {
   /** How many of them are asked about each moment. */
   readonly perTick?: number;
   readonly carriers?: readonly string[];
+  /** Who owns the books; left out: two people whom nothing but the app reaches. */
+  readonly owners?: readonly [string, string];
   /** How likely it is, each moment, that someone deletes a book or stops its tracking; left out: never. */
   readonly leaving?: number;
   /** No further parcels after the first, when those have come home. */
@@ -72,13 +74,14 @@ export async function startWorld({
   live: target = 24,
   perTick = 10,
   carriers = ["ups", "fedex"],
+  owners: given,
   leaving = 0,
   isClosed = false,
   onProgress = () => {},
 }: WorldOptions): Promise<World> {
   const { pool } = db;
   await watchStatuses(db);
-  const owners = [await makeUser(pool), await makeUser(pool)];
+  const owners = given ?? [await makeUser(pool), await makeUser(pool)];
   const parcels: Parcel[] = [];
   let live: Parcel[] = [];
   let isMoving = true;

@@ -1,3 +1,5 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { HTTP_LIMITS } from "../../src/carriers/http.ts";
 import { createSns } from "../../src/notifications/sns.ts";
@@ -128,6 +130,34 @@ test.each(["hang", "trickle", "reset", "html", "redirect", "gzip_bomb", "endless
     sandbox.fault({ api: "sns", mode });
     expect(await send()).toMatchObject({ outcome: "unavailable" });
     expect(sandbox.log.map(({ api }) => api)).toEqual(["sns"]);
+  },
+);
+
+test.each([
+  [1, "unavailable"],
+  [2, "unanswered"],
+])(
+  "when AWS breaks off request %i, the text is %s: only the second hands it over",
+  async (broken, outcome) => {
+    let count = 0;
+    const server = createServer((request, response) => {
+      if (++count === broken) request.socket.destroy();
+      else
+        response
+          .writeHead(200, { "content-type": "text/xml" })
+          .end(
+            "<CheckIfPhoneNumberIsOptedOutResponse><CheckIfPhoneNumberIsOptedOutResult><isOptedOut>false</isOptedOut></CheckIfPhoneNumberIsOptedOutResult></CheckIfPhoneNumberIsOptedOutResponse>",
+          );
+    });
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const { port } = server.address() as AddressInfo;
+    const { send } = await snsFor({ baseUrl: `http://127.0.0.1:${port}` });
+    expect(await send()).toMatchObject({ outcome });
+    expect(count).toBe(broken);
   },
 );
 

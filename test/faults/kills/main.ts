@@ -29,8 +29,10 @@ const report = await runKills({
 for (const [what, count] of Object.entries(report.struck).sort()) console.log(`${count}\t${what}`);
 console.log(
   `kill -9: ${report.realKills}; parcels ${report.parcels} (${report.letGoOn} let go on by hand), lookups ${report.lookups} (${report.interrupted} interrupted), ` +
-    `status changes ${report.statusChanges}, notifications ${report.notifications}`,
+    `status changes ${report.statusChanges}, notifications ${report.notifications}, ` +
+    `messages ${report.messages} (${report.arrivedTwice} arrived twice)`,
 );
+for (const [what, count] of Object.entries(report.ends).sort()) console.log(`${count}\t${what}`);
 let isBroken = false;
 for (const [what, offenders] of Object.entries(report.offences)) {
   console.log(`${offenders.length}\t${what}`);

@@ -18,6 +18,19 @@ export const POINTS: Readonly<Record<string, WatchFor | "carrier">> = {
   "a sweep is sent": sent("housekeeping", "bookpost_private.sweep"),
 };
 
+/**
+ * Those on the road of a message. "receiver": the mail server or the endpoint
+ * has the message whole and has not answered.
+ */
+export const MESSAGE_POINTS: Readonly<Record<string, WatchFor | "receiver">> = {
+  "a message is begun": sent("worker", "bookpost_private.begin_delivery"),
+  "a message is given to the worker": got("worker", "unsubscribeToken"),
+  "a message is handed over": "receiver",
+  "a message's end is written": sent("worker", "bookpost_private.end_delivery"),
+  // The end of the text's length, and the text: begin_delivery says "send".
+  "a message's end is written down": got("worker", "\u0000\u0004sent"),
+};
+
 function sent(purpose: string, match: string | RegExp): WatchFor {
   return { applicationName: `bookpost ${purpose}`, direction: "upstream", match };
 }

@@ -1,16 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Sandbox } from "../../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../../src/sandbox/server.ts";
-import type { WatchAction } from "../../harness/faultline.ts";
+import type { Verdict, WatchAction } from "../../harness/faultline.ts";
 import { type Lane, openLane } from "../../harness/lane.ts";
 import { type PgBox, startPgBox } from "../../harness/pgbox.ts";
 import { type Chance, chanceFrom } from "../../helpers/chance.ts";
+import { one } from "../../helpers/one.ts";
 import type { TestDatabase } from "../../helpers/template.ts";
 import { until } from "../../helpers/until.ts";
 import { carrierEnvironment } from "../../helpers/workerProcess.ts";
+import { judgeMessages } from "../judgeMessages.ts";
 import { judgeWorld } from "../judgeWorld.ts";
+import { type Answer, type Receivers, startReceivers } from "../receivers.ts";
 import { startWorld } from "../world.ts";
-import { POINTS } from "./points.ts";
+import { MESSAGE_POINTS, POINTS } from "./points.ts";
+
+const ROAD = { ...POINTS, ...MESSAGE_POINTS };
 
 /** What may happen at a point, and how often of a thousand. */
 const WAYS = [
@@ -35,12 +40,18 @@ export interface KillReport {
   readonly lookups: number;
   readonly interrupted: number;
   readonly notifications: number;
+  /** Messages by email and webhook. */
+  readonly messages: number;
+  /** Of those, by what became of them. */
+  readonly ends: Readonly<Record<string, number>>;
+  /** Messages that receivers took more than once. */
+  readonly arrivedTwice: number;
   readonly statusChanges: number;
   readonly offences: Readonly<Record<string, unknown[]>>;
 }
 
 /**
- * Lets workers track parcels and strikes at so many points of the road, one
+ * Lets workers track parcels and tell their owners, and strikes at so many points of the road, one
  * after the other, by a plan that the seed decides; then waits until all is
  * quiet and judges.
  */
@@ -53,56 +64,120 @@ export async function runKills(options: {
   const chance = chanceFrom(seed);
   const box = await startPgBox();
   const sandbox = await startSandbox();
+  const receivers = await startReceivers();
   const lanes: Lane[] = [];
   try {
     const db = await box.createMigratedDatabase();
     await makeRoom(db);
-    for (let i = 0; i < 2; i++) lanes.push(await openLane(db, environmentOf(sandbox)));
-    const world = await startWorld({ db, sandbox, chance: chanceFrom(seed + 1) });
+    const environment = { ...environmentOf(sandbox), ...receivers.environment };
+    for (let i = 0; i < 2; i++) lanes.push(await openLane(db, environment));
+    const owners = await reachEveryone(db, receivers);
+    const world = await startWorld({ db, sandbox, owners, chance: chanceFrom(seed + 1) });
     const struck: Record<string, number> = {};
     let realKills = 0;
 
     for (let i = 0; i < points; i++) {
       const { point, way } = plan(chance, i);
       const lane = chance.pick(lanes);
-      await strike({ box, db, sandbox, lane, point, way, chance }).catch(async (error) => {
-        throw new Error(
-          `lane ${lanes.indexOf(lane)}: ${error.message}\n${await describe(db, lanes)}`,
-          { cause: error },
-        );
-      });
+      await strike({ box, db, sandbox, receivers, lane, point, way, chance }).catch(
+        async (error) => {
+          throw new Error(
+            `lane ${lanes.indexOf(lane)}: ${error.message}\n${await describe(db, lanes)}`,
+            { cause: error },
+          );
+        },
+      );
       struck[`${point}: ${way}`] = (struck[`${point}: ${way}`] ?? 0) + 1;
       if (way.endsWith("killed")) realKills += 1;
       onProgress(i + 1);
     }
 
     const letGoOn = await world.settle();
-    const offences = await judgeWorld(db, world.parcels);
+    await allTold(db);
+    const offences = {
+      ...(await judgeWorld(db, world.parcels)),
+      ...(await judgeMessages(db, receivers)),
+    };
     const { rows } = await db.pool.query(
       `select (select count(*)::integer from bookpost_private.lookups) as lookups,
          (select count(*)::integer from bookpost_private.lookups where outcome = 'interrupted') as interrupted,
          (select count(*)::integer from bookpost.notifications) as notifications,
-         (select count(*)::integer from public.status_witness) as "statusChanges"`,
+         (select count(*)::integer from public.status_witness) as "statusChanges",
+         (select count(*)::integer from bookpost_private.deliveries) as messages,
+         (
+           select coalesce(jsonb_object_agg(e.what, e.count), '{}') from (
+             select channel || ' ' || state || coalesce(' ' || reason, '') || case when is_doubtful then ' doubtful' else '' end as what,
+               count(*)
+             from bookpost_private.deliveries group by 1
+           ) e
+         ) as ends`,
     );
-    return { struck, realKills, parcels: world.parcels.length, letGoOn, ...rows[0], offences };
+    const taken = Map.groupBy(receivers.arrivals, ({ id }) => id);
+    const arrivedTwice = [...taken.values()].filter(({ length }) => length > 1).length;
+    const parcels = world.parcels.length;
+    return { struck, realKills, parcels, letGoOn, arrivedTwice, ...rows[0], offences };
   } finally {
     await Promise.all(lanes.map((lane) => lane.close()));
+    await receivers.close();
     await sandbox.close();
     await box.close();
   }
 }
 
+/** Two people with an email address, and an endpoint for everyone's news. */
+async function reachEveryone(
+  { pool }: TestDatabase,
+  receivers: Receivers,
+): Promise<readonly [string, string]> {
+  // Here a year of news passes in a minute. The caps of an hour would make nearly all of it one digest, and what is damped
+  // or tried again would wait for longer than the test runs.
+  await pool.query(
+    `update bookpost_private.channels
+     set cap_per_hour = null, damping = null, retry_delays = '{1 second}'`,
+  );
+  const { secret } = await one<{ secret: string }>(
+    pool,
+    "select secret from bookpost.add_webhook($1)",
+    [receivers.url],
+  );
+  receivers.trust(secret);
+  await until("a worker offers email", async () => {
+    const sql = "select is_configured from bookpost_private.channels where channel = 'email'";
+    return (await one<{ is_configured: boolean }>(pool, sql)).is_configured;
+  });
+  const add = async (email: string) => {
+    const sql = "insert into bookpost.users (email) values ($1) returning id";
+    return (await one<{ id: string }>(pool, sql, [email])).id;
+  };
+  return [await add("emma@example.org"), await add("jane@example.org")];
+}
+
+/** Waits until every message has come to its end; one without a job gets a new one within two minutes. */
+function allTold({ pool }: TestDatabase): Promise<unknown> {
+  return until(
+    "every message has come to its end",
+    async () => {
+      const sql = "select from bookpost_private.deliveries where ended_at is null limit 1";
+      return (await pool.query(sql)).rows.length === 0;
+    },
+    240_000,
+  );
+}
+
 /** Each point comes as often as each other; which way it goes wrong there is chance. */
 function plan(chance: Chance, i: number): { point: string; way: Way } {
-  const names = Object.keys(POINTS);
+  const names = Object.keys(ROAD);
   const point = names[i % names.length] as string;
   for (;;) {
     const { way } = chance.pickWeighted(WAYS);
+    const place = ROAD[point];
     // The carrier's link is not ours to cut; an answer that is on its way can only be cut off.
     const isPossible =
-      POINTS[point] === "carrier"
+      place === "carrier"
         ? !way.startsWith("the link")
-        : way !== "the link is cut before the answer" || POINTS[point]?.direction === "upstream";
+        : place === "receiver" ||
+          way !== "the link is cut before the answer" ||
+          place?.direction === "upstream";
     if (isPossible) return { point, way };
   }
 }
@@ -111,15 +186,16 @@ async function strike(options: {
   readonly box: PgBox;
   readonly db: TestDatabase;
   readonly sandbox: Sandbox;
+  readonly receivers: Receivers;
   readonly lane: Lane;
   readonly point: string;
   readonly way: Way;
   readonly chance: Chance;
 }): Promise<void> {
-  const { box, sandbox, lane, point, way, chance } = options;
-  const place = POINTS[point];
+  const { box, sandbox, receivers, lane, point, way, chance } = options;
+  const place = ROAD[point];
   if (place === undefined) throw new Error(`there is no point "${point}"`);
-  const purpose = place === "carrier" ? "bookpost worker" : place.applicationName;
+  const purpose = typeof place === "string" ? "bookpost worker" : place.applicationName;
   // Of a worker that dies in the middle of sending, the bytes may have gone out or not.
   const isForwarded = chance.happens(0.5);
 
@@ -153,9 +229,12 @@ async function strike(options: {
     await act[way]();
     sandbox.clearFaults();
   } else {
-    const watch = lane.line.watch(place, act[way]);
+    const happened =
+      place === "receiver"
+        ? receivers.atNext(async () => ANSWERS[await act[way]()] ?? "take it")
+        : lane.line.watch(place, act[way]).happened;
     await Promise.race([
-      watch.happened,
+      happened,
       sleep(30_000, null, { ref: false }).then(() => {
         throw new Error(`in 30 s nobody came to this point: ${point} (${way})`);
       }),
@@ -163,6 +242,13 @@ async function strike(options: {
   }
   if (way.startsWith("the server")) await box.start();
 }
+
+/** What a receiver makes of what a line does with bytes. */
+const ANSWERS: Readonly<Partial<Record<Verdict, Answer>>> = {
+  forward: "take it",
+  cut: "lose it and hang up",
+  forward_then_cut: "take it and hang up",
+};
 
 /** Only the two carriers that are asked here. */
 export function environmentOf(sandbox: Sandbox): Record<string, string> {

@@ -22,6 +22,8 @@ const INTERRUPTIONS = "migrations/committed/000012-interruptions.sql";
 const LIVENESS = "migrations/committed/000013-liveness.sql";
 const HOUSEKEEPING = "migrations/committed/000011-housekeeping.sql";
 const PARCELS = "migrations/committed/000004-parcels.sql";
+const DELIVERIES = "migrations/committed/000021-deliveries.sql";
+const SENDING = "migrations/committed/000022-sending.sql";
 const RECORD = "migrations/committed/000017-record.sql";
 const SQL = "db/bookpost_private/functions";
 
@@ -413,19 +415,77 @@ export const saboteurs: readonly Saboteur[] = [
     breaks: "P17",
     edits: [
       edit(
-        PARCELS,
-        "unique (user_id, book_id, parcel_id, status_version)",
-        "unique (user_id, book_id, parcel_id, status_version, id)",
+        "migrations/committed/000019-notifications.sql",
+        "unique nulls not distinct (user_id, book_id, parcel_id, status_version, notice_version)",
+        "unique nulls not distinct (user_id, book_id, parcel_id, status_version, notice_version, id)",
       ),
       edit(
         RECORD,
-        "select array_agg(c.id) into v_changed from changed c where c.is_new;",
-        "select array_agg(c.id) into v_changed from changed c;",
+        "select array_agg(c.id) filter (where c.is_new), array_agg",
+        "select array_agg(c.id), array_agg",
       ),
     ],
     caughtBy: proof(
       `${SQL}/record_lookups.notifications`,
       "every owner of the parcel is told of each new stage once",
+    ),
+    caught: /AssertionError/,
+  },
+  {
+    name: "an attempt ends a message that another one is sending",
+    breaks: "P17",
+    edits: [
+      edit(
+        SENDING,
+        "and d.state = 'sending' and d.attempt_count = end_delivery.attempt",
+        "and d.state = 'sending'",
+      ),
+    ],
+    caughtBy: proof(
+      `${SQL}/end_delivery`,
+      "what an attempt tells counts only while it is the last, and once",
+    ),
+    caught: /AssertionError/,
+  },
+  {
+    name: "messages are queued for those who said no",
+    breaks: "P17",
+    edits: [
+      edit(
+        DELIVERIES,
+        " and c.is_configured and bookpost_private.why_not_reached(u, c.channel) is null",
+        " and c.is_configured",
+      ),
+    ],
+    caughtBy: proof(
+      `${SQL}/queue_deliveries`,
+      "for one who %s nothing is queued but what she may be sent",
+    ),
+    caught: /AssertionError/,
+  },
+  {
+    name: "messages have no cap",
+    breaks: "P18",
+    edits: [edit(SENDING, "if v_channel.cap_per_hour is not null then", "if false then")],
+    caughtBy: proof(
+      `${SQL}/queue_deliveries`,
+      "what is over the cap of the hour is told in one digest",
+    ),
+    caught: /AssertionError/,
+  },
+  {
+    name: "news that wait are told though newer ones have come",
+    breaks: "P18",
+    edits: [
+      edit(
+        SENDING,
+        "where not (c.supersedes and exists (",
+        "where not (c.supersedes and false and exists (",
+      ),
+    ],
+    caughtBy: proof(
+      "e2e/notifications",
+      "after days without a mail server everyone is told the present stage once, and few connections were tried meanwhile",
     ),
     caught: /AssertionError/,
   },
@@ -616,7 +676,7 @@ export const saboteurs: readonly Saboteur[] = [
     breaks: "P23",
     edits: [
       edit(
-        "migrations/committed/000019-ops.sql",
+        "migrations/committed/000024-ops.sql",
         "create view bookpost_ops.stuck with (security_invoker = true) as",
         "create view bookpost_ops.stuck as",
       ),
