@@ -1,7 +1,12 @@
+import type { ClientBase } from "pg";
 import type { Queryable } from "../../src/db/withTransaction.ts";
 import { beginDelivery, type DeliveryOrder } from "../../src/sql/beginDelivery.ts";
 import { endDelivery } from "../../src/sql/endDelivery.ts";
+import { lookUp } from "./lookUp.ts";
+import { makeApi } from "./makeApi.ts";
 import { one } from "./one.ts";
+import { found, scan } from "./reports.ts";
+import { trackBook } from "./trackBook.ts";
 import { uniqueName } from "./uniqueName.ts";
 
 // People who can be reached, and the messages to them. Time passes by moving stored times back, never by waiting.
@@ -94,4 +99,41 @@ export async function attempt(db: Queryable, id: string, outcome = "sent"): Prom
   const order = await begin(db, id);
   if (order.verdict !== "send") return order.reason;
   return endDelivery(db, id, order.attempt, { outcome, error: `It was ${outcome}.` });
+}
+
+/** A parcel of one person's book: what its carrier says of it next, and the messages that it makes. */
+export interface NewsOfBook {
+  readonly bookId: string;
+  readonly parcelId: string;
+  readonly number: string;
+  /** The stage that it is in by now; the messages queued by it, by channel and then endpoint. */
+  tell(status: string, more?: Readonly<Record<string, unknown>>): Promise<Delivery[]>;
+}
+
+/** Tracks a book for someone whose carrier can tell of it. */
+export async function bookFor(
+  client: ClientBase,
+  userId: string,
+  options: { readonly title?: string; readonly number?: string; readonly apiCode?: string } = {},
+): Promise<NewsOfBook & { readonly apiCode: string }> {
+  const apiCode = options.apiCode ?? (await makeApi(client)).code;
+  const { bookId, parcelId, number } = await trackBook(client, apiCode, {
+    owner: userId,
+    ...options,
+  });
+  const tell = async (status: string, more: Readonly<Record<string, unknown>> = {}) => {
+    const { rows: before } = await client.query<{ id: string }>(
+      "select id from bookpost_private.deliveries",
+    );
+    const known = new Set(before.map(({ id }) => id));
+    // Each the newest: a scan with an earlier time changes no stage.
+    const at = new Date().toISOString();
+    await lookUp(client, parcelId, (id) => found(id, { events: [scan(at, status, more)] }));
+    const { rows } = await client.query<Delivery>(
+      `select *, extract(epoch from due_at - clock_timestamp())::double precision as wait
+       from bookpost_private.deliveries order by channel, endpoint_id, user_id`,
+    );
+    return rows.filter(({ id }) => !known.has(id));
+  };
+  return { bookId, parcelId, number, apiCode, tell };
 }
