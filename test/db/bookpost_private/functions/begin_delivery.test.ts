@@ -331,6 +331,52 @@ testRule(
   },
 );
 
+testRule(
+  db,
+  "while the way there is in a worker's hands, or was when it died, the way back is told: it may be what she hears last",
+  async (client) => {
+    const { tell } = await annsBook(client);
+    expect(await attempt(client, await tell("in_transit"))).toBe("sent");
+    await ageMessages(client, "25 minutes");
+    const there = await tell("exception");
+    expect(await begin(client, there)).toMatchObject({ verdict: "send" });
+    const back = await tell("in_transit");
+    await ageMessages(client, "6 minutes");
+    await client.query("savepoint in_its_hands");
+    expect(await attempt(client, back)).toBe("sent");
+    await client.query("rollback to savepoint in_its_hands");
+    expect(await begin(client, there)).toMatchObject({ verdict: "ended", reason: "superseded" });
+    expect(await attempt(client, back)).toBe("sent");
+  },
+);
+
+testRule(
+  db,
+  "what a digest has left out was not told, and does not stand in the way of the same stage reached again",
+  async (client) => {
+    const { ann, tell } = await annsBook(client, "sms");
+    const another = async () =>
+      tell("in_transit", await bookFor(client, ann, { title: "Another" }));
+    for (let i = 0; i < 2; i++) expect(await attempt(client, await another())).toBe("sent");
+    await ageMessages(client, "40 minutes");
+    expect(await attempt(client, await tell("in_transit"))).toBe("sent");
+    await ageMessages(client, "1 minute");
+    expect(await attempt(client, await tell("exception"))).toBe("folded");
+    expect(await attempt(client, await another())).toBe("folded");
+    await ageMessages(client, "4 minutes");
+    const back = await tell("in_transit");
+    await ageMessages(client, "16 minutes");
+    const digest = (await deliveriesTo(client, ann)).find((d) => d.kind === "digest")?.id ?? "";
+    const message = await messageOf(client, digest);
+    expect(newsOf(message)).toEqual(["Another: in_transit"]);
+    await endDelivery(client, digest, 1, { outcome: "sent" });
+    const again = await tell("exception");
+    await ageMessages(client, "11 minutes");
+    expect(await attempt(client, back)).toBe("superseded");
+    expect(await attempt(client, again)).toBe("sent");
+  },
+);
+
 for (const [channel, cap] of [
   ["email", 10],
   ["sms", 3],
