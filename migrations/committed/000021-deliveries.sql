@@ -1,5 +1,5 @@
 --! Previous: sha1:4983c48376d67099847294d16340c1ee1ae40aba
---! Hash: sha1:0844dc18aac9c8311c9af70ec2b6c43e87cf9374
+--! Hash: sha1:99f51249f095b1fd3e87c9cda57c6a32be0acd4d
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it
@@ -74,12 +74,15 @@ create table bookpost_private.delivery_items (
   notification_id uuid not null references bookpost.notifications on delete cascade,
   channel text not null,
   endpoint_id uuid,
+  is_told boolean not null default false,
   primary key (delivery_id, notification_id),
   -- P17: at most one message for each notification and way.
   constraint delivery_items_one_message_per_way unique nulls not distinct (notification_id, channel, endpoint_id)
 );
 
 comment on table bookpost_private.delivery_items is 'Which notifications a message carries: several books in one parcel are one message.';
+comment on column bookpost_private.delivery_items.is_told is
+  'Whether the last attempt carried it, or one that was broken off; newer news leave it out. Kept only for channels with damping, which go by it.';
 
 create table bookpost_private.delivery_outcomes (
   outcome text primary key,

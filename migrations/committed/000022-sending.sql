@@ -1,5 +1,5 @@
---! Previous: sha1:0844dc18aac9c8311c9af70ec2b6c43e87cf9374
---! Hash: sha1:311d341201f590a75909551a5a48db8e7be7c3c7
+--! Previous: sha1:99f51249f095b1fd3e87c9cda57c6a32be0acd4d
+--! Hash: sha1:68ed25bdf429b5262f9f5903f6218e0575361b2b
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
@@ -75,14 +75,14 @@ begin atomic
         )
     ))
     and not (c.damping is not null and i.kind in ('stage', 'action_required') and coalesce((
-      -- The last that went out, of this book by this channel.
-      select o.status = i.status and o.created_at > i.created_at - c.damping
+      -- The last of this book by this channel that went out, or may have: only where it surely did is this one told already.
+      select coalesce(g.state, d.state) = 'sent' and o.status = i.status and o.created_at > i.created_at - c.damping
       from bookpost.notifications o
-      join bookpost_private.delivery_items t on t.notification_id = o.id and t.channel = c.channel
+      join bookpost_private.delivery_items t on t.notification_id = o.id and t.channel = c.channel and t.is_told
       join bookpost_private.deliveries d on d.id = t.delivery_id
       left join bookpost_private.deliveries g on g.id = d.digest_id
       where o.user_id = i.user_id and o.book_id = i.book_id and o.parcel_id = i.parcel_id
-        and o.kind = i.kind and coalesce(g.state, d.state) = 'sent'
+        and o.kind = i.kind and (coalesce(g.state, d.state) in ('sent', 'sending') or coalesce(g.is_doubtful, d.is_doubtful))
         and (o.status_version, coalesce(o.notice_version, 0)) < (i.status_version, coalesce(i.notice_version, 0))
       order by o.status_version desc, o.notice_version desc
       limit 1
@@ -312,6 +312,19 @@ begin
   set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id
   where d.id = v_delivery.id
   returning d.* into v_delivery;
+
+  if v_items is not null and v_channel.damping is not null then
+    update bookpost_private.delivery_items i set is_told = i.notification_id = any (v_items) or (i.is_told and v_delivery.is_doubtful)
+    where (i.delivery_id, i.notification_id) in (
+      select t.delivery_id, t.notification_id
+      from bookpost_private.delivery_items t
+      join bookpost_private.deliveries o on o.id = t.delivery_id
+      where (o.id = v_delivery.id or o.digest_id = v_delivery.id)
+        and t.is_told <> (t.notification_id = any (v_items) or (t.is_told and v_delivery.is_doubtful))
+      -- skip locked: an app is deleting the book, perhaps for long.
+      for no key update of t skip locked
+    );
+  end if;
 
   if v_delivery.channel = 'email' then
     insert into bookpost_private.unsubscribe_tokens (user_id) values (v_delivery.user_id) on conflict (user_id) do nothing;

@@ -1,5 +1,5 @@
---! Previous: sha1:311d341201f590a75909551a5a48db8e7be7c3c7
---! Hash: sha1:a78ea111ed1821a23e1005400eee4f3343a61058
+--! Previous: sha1:68ed25bdf429b5262f9f5903f6218e0575361b2b
+--! Hash: sha1:1ccc050a26844b5672b232d887bddb3a80a9bee3
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:a78ea111ed1821a23e1005400eee4f3343a61058
---! Hash: sha1:df6b800e7de19526a93a0a9c6bab000957e451aa
+--! Previous: sha1:1ccc050a26844b5672b232d887bddb3a80a9bee3
+--! Hash: sha1:34236156e0685b6ae5650be08a8c9fe57a8eb023
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
