@@ -348,6 +348,13 @@ testRule(
     expect(await begin(client, there)).toMatchObject({ verdict: "ended", reason: "superseded" });
     expect(await attempt(client, back)).toBe("sent");
   },
+  {
+    "only what was sent counts": {
+      function: "bookpost_private.items_to_tell",
+      from: "(ARRAY['sent'::text, 'sending'::text])",
+      to: "(ARRAY['sent'::text])",
+    },
+  },
 );
 
 testRule(
@@ -374,6 +381,13 @@ testRule(
     await ageMessages(client, "11 minutes");
     expect(await attempt(client, back)).toBe("superseded");
     expect(await attempt(client, again)).toBe("sent");
+  },
+  {
+    "it counts as told": {
+      function: "bookpost_private.items_to_tell",
+      from: " AND t.is_told",
+      to: "",
+    },
   },
 );
 
