@@ -11,8 +11,8 @@ import { failed, found, scan } from "../../helpers/reports.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 import { newNumber, trackBook } from "../../helpers/trackBook.ts";
 
-// RUNS: how many histories (20: some 12 seconds). SEED, as a failure prints it, repeats a run.
-const RUNS = Number(process.env.RUNS ?? 20);
+// RUNS: how many histories (60: some 10 seconds). SEED, as a failure prints it, repeats a run.
+const RUNS = Number(process.env.RUNS ?? 60);
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 const db = testDatabase();
