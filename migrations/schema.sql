@@ -1783,6 +1783,7 @@ create table bookpost_private.deliveries (
   attempted_at timestamp with time zone,
   ended_at timestamp with time zone,
   worker_id text,
+  email_hash bytea,
   is_doubtful boolean default false not null,
   provider_id text,
   last_error text,
@@ -1812,6 +1813,7 @@ comment on column bookpost_private.deliveries.user_id is 'To whom; null: a test 
 comment on column bookpost_private.deliveries.kind is 'news (with its notifications in delivery_items), digest of many news, test, verification of a phone number, endpoint_disabled.';
 comment on column bookpost_private.deliveries.attempt_count is 'Times that a worker began to hand it over; what an attempt reports counts only while it is the last.';
 comment on column bookpost_private.deliveries.failure_count is 'Attempts that failed or were interrupted by a death; the retry schedule goes by it.';
+comment on column bookpost_private.deliveries.email_hash is 'SHA-256 of the address that the last attempt went to: what its server says of that one is not said of a newer one.';
 comment on column bookpost_private.deliveries.is_doubtful is 'An attempt was broken off before its end was known: the message may have arrived twice. Not for webhooks, whose id tells the receiver.';
 comment on column bookpost_private.deliveries.provider_id is 'What the mail server, provider or endpoint called it.';
 grant delete, insert, select, update on bookpost_private.deliveries to bookpost_worker;
@@ -2557,7 +2559,8 @@ begin
   end if;
 
   update bookpost_private.deliveries d
-  set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id
+  set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id,
+    email_hash = case when d.channel = 'email' then sha256(convert_to(v_person.email, 'UTF8')) end
   where d.id = v_delivery.id
   returning d.* into v_delivery;
 
@@ -3199,7 +3202,9 @@ begin
     update bookpost_private.routes r set failure_count = 0, not_before = null
     where r.route = bookpost_private.route_of(v_delivery) and r.failure_count > 0;
   elsif v_outcome.outcome = 'no_such_address' and v_delivery.channel = 'email' then
-    update bookpost.users u set email_refused_at = v_now where u.id = v_delivery.user_id;
+    -- Not where the address was changed meanwhile.
+    update bookpost.users u set email_refused_at = v_now
+    where u.id = v_delivery.user_id and sha256(convert_to(u.email, 'UTF8')) = v_delivery.email_hash;
   elsif v_outcome.outcome = 'opted_out' and v_delivery.channel = 'sms' then
     -- Not where the number was changed meanwhile: STOP came from the former one.
     update bookpost.users u set sms_opted_out_at = v_now

@@ -1,5 +1,5 @@
 --! Previous: sha1:4983c48376d67099847294d16340c1ee1ae40aba
---! Hash: sha1:99f51249f095b1fd3e87c9cda57c6a32be0acd4d
+--! Hash: sha1:e5ba578e06826573a65ba71e6aecdd0fd0493c8a
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it
@@ -37,6 +37,7 @@ create table bookpost_private.deliveries (
   attempted_at timestamptz,
   ended_at timestamptz,
   worker_id text,
+  email_hash bytea,
   is_doubtful boolean not null default false,
   provider_id text,
   last_error text,
@@ -56,6 +57,8 @@ comment on column bookpost_private.deliveries.kind is 'news (with its notificati
 comment on column bookpost_private.deliveries.user_id is 'To whom; null: a test to an endpoint that serves everyone.';
 comment on column bookpost_private.deliveries.attempt_count is 'Times that a worker began to hand it over; what an attempt reports counts only while it is the last.';
 comment on column bookpost_private.deliveries.failure_count is 'Attempts that failed or were interrupted by a death; the retry schedule goes by it.';
+comment on column bookpost_private.deliveries.email_hash is
+  'SHA-256 of the address that the last attempt went to: what its server says of that one is not said of a newer one.';
 comment on column bookpost_private.deliveries.is_doubtful is
   'An attempt was broken off before its end was known: the message may have arrived twice. Not for webhooks, whose id tells the receiver.';
 comment on column bookpost_private.deliveries.provider_id is 'What the mail server, provider or endpoint called it.';

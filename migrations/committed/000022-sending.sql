@@ -1,5 +1,5 @@
---! Previous: sha1:99f51249f095b1fd3e87c9cda57c6a32be0acd4d
---! Hash: sha1:68ed25bdf429b5262f9f5903f6218e0575361b2b
+--! Previous: sha1:e5ba578e06826573a65ba71e6aecdd0fd0493c8a
+--! Hash: sha1:7b2f237c77ca5bc3de07a534d6788dd062632cdc
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
@@ -309,7 +309,8 @@ begin
   end if;
 
   update bookpost_private.deliveries d
-  set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id
+  set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id,
+    email_hash = case when d.channel = 'email' then sha256(convert_to(v_person.email, 'UTF8')) end
   where d.id = v_delivery.id
   returning d.* into v_delivery;
 
@@ -380,7 +381,9 @@ begin
     update bookpost_private.routes r set failure_count = 0, not_before = null
     where r.route = bookpost_private.route_of(v_delivery) and r.failure_count > 0;
   elsif v_outcome.outcome = 'no_such_address' and v_delivery.channel = 'email' then
-    update bookpost.users u set email_refused_at = v_now where u.id = v_delivery.user_id;
+    -- Not where the address was changed meanwhile.
+    update bookpost.users u set email_refused_at = v_now
+    where u.id = v_delivery.user_id and sha256(convert_to(u.email, 'UTF8')) = v_delivery.email_hash;
   elsif v_outcome.outcome = 'opted_out' and v_delivery.channel = 'sms' then
     -- Not where the number was changed meanwhile: STOP came from the former one.
     update bookpost.users u set sms_opted_out_at = v_now

@@ -1,5 +1,5 @@
---! Previous: sha1:68ed25bdf429b5262f9f5903f6218e0575361b2b
---! Hash: sha1:1ccc050a26844b5672b232d887bddb3a80a9bee3
+--! Previous: sha1:7b2f237c77ca5bc3de07a534d6788dd062632cdc
+--! Hash: sha1:4f66679d22e99f26c340f72ffe48fec9535a2c44
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

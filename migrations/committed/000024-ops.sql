@@ -1,5 +1,5 @@
---! Previous: sha1:1ccc050a26844b5672b232d887bddb3a80a9bee3
---! Hash: sha1:34236156e0685b6ae5650be08a8c9fe57a8eb023
+--! Previous: sha1:4f66679d22e99f26c340f72ffe48fec9535a2c44
+--! Hash: sha1:ba06276cd2b9df1d993272f90e754d5ecb043c2e
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -228,6 +228,25 @@ test.each([
   expect(await queued()).toHaveLength(1);
 });
 
+testRule(
+  db,
+  "that the former address does not exist says nothing of the one she has by now",
+  async (client) => {
+    const { ann, id, queued } = await oneMessage(client);
+    await begin(client, id);
+    await setEmail(client, ann, "right@example.org");
+    expect(await endDelivery(client, id, 1, { outcome: "no_such_address" })).toBe("dead");
+    expect(await queued()).toHaveLength(1);
+  },
+  {
+    "it is refused as well": {
+      function: END,
+      from: "and sha256(convert_to(u.email, 'UTF8')) = v_delivery.email_hash",
+      to: "",
+    },
+  },
+);
+
 test("the same address said again does not end its refusal", async () => {
   const client = await rolledBack(db);
   const { ann, end, queued } = await oneMessage(client);
