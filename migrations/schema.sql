@@ -1783,6 +1783,7 @@ create table bookpost_private.deliveries (
   attempted_at timestamp with time zone,
   ended_at timestamp with time zone,
   worker_id text,
+  email_hash bytea,
   is_doubtful boolean default false not null,
   provider_id text,
   last_error text,
@@ -1812,6 +1813,7 @@ comment on column bookpost_private.deliveries.user_id is 'To whom; null: a test 
 comment on column bookpost_private.deliveries.kind is 'news (with its notifications in delivery_items), digest of many news, test, verification of a phone number, endpoint_disabled.';
 comment on column bookpost_private.deliveries.attempt_count is 'Times that a worker began to hand it over; what an attempt reports counts only while it is the last.';
 comment on column bookpost_private.deliveries.failure_count is 'Attempts that failed or were interrupted by a death; the retry schedule goes by it.';
+comment on column bookpost_private.deliveries.email_hash is 'SHA-256 of the address that the last attempt went to: what its server says of that one is not said of a newer one.';
 comment on column bookpost_private.deliveries.is_doubtful is 'An attempt was broken off before its end was known: the message may have arrived twice. Not for webhooks, whose id tells the receiver.';
 comment on column bookpost_private.deliveries.provider_id is 'What the mail server, provider or endpoint called it.';
 grant delete, insert, select, update on bookpost_private.deliveries to bookpost_worker;
@@ -1821,6 +1823,7 @@ create table bookpost_private.delivery_items (
   notification_id uuid not null,
   channel text not null,
   endpoint_id uuid,
+  is_told boolean default false not null,
   constraint delivery_items_pkey PRIMARY KEY (delivery_id, notification_id),
   constraint delivery_items_one_message_per_way UNIQUE NULLS NOT DISTINCT (notification_id, channel, endpoint_id),
   constraint delivery_items_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES bookpost_private.deliveries(id) ON DELETE CASCADE,
@@ -1830,6 +1833,7 @@ alter table bookpost_private.delivery_items enable row level security;
 alter table bookpost_private.delivery_items force row level security;
 create policy worker_does_all on bookpost_private.delivery_items for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.delivery_items is 'Which notifications a message carries: several books in one parcel are one message.';
+comment on column bookpost_private.delivery_items.is_told is 'Whether the last attempt carried it, or one that was broken off; newer news leave it out. Kept only for channels with damping, which go by it.';
 grant delete, insert, select, update on bookpost_private.delivery_items to bookpost_worker;
 
 create table bookpost_private.delivery_outcomes (
@@ -2557,9 +2561,23 @@ begin
   end if;
 
   update bookpost_private.deliveries d
-  set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id
+  set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id,
+    email_hash = case when d.channel = 'email' then sha256(convert_to(v_person.email, 'UTF8')) end
   where d.id = v_delivery.id
   returning d.* into v_delivery;
+
+  if v_items is not null and v_channel.damping is not null then
+    update bookpost_private.delivery_items i set is_told = i.notification_id = any (v_items) or (i.is_told and v_delivery.is_doubtful)
+    where (i.delivery_id, i.notification_id) in (
+      select t.delivery_id, t.notification_id
+      from bookpost_private.delivery_items t
+      join bookpost_private.deliveries o on o.id = t.delivery_id
+      where (o.id = v_delivery.id or o.digest_id = v_delivery.id)
+        and t.is_told <> (t.notification_id = any (v_items) or (t.is_told and v_delivery.is_doubtful))
+      -- skip locked: an app is deleting the book, perhaps for long.
+      for no key update of t skip locked
+    );
+  end if;
 
   if v_delivery.channel = 'email' then
     insert into bookpost_private.unsubscribe_tokens (user_id) values (v_delivery.user_id) on conflict (user_id) do nothing;
@@ -3187,7 +3205,9 @@ begin
     update bookpost_private.routes r set failure_count = 0, not_before = null
     where r.route = bookpost_private.route_of(v_delivery) and r.failure_count > 0;
   elsif v_outcome.outcome = 'no_such_address' and v_delivery.channel = 'email' then
-    update bookpost.users u set email_refused_at = v_now where u.id = v_delivery.user_id;
+    -- Not where the address was changed meanwhile.
+    update bookpost.users u set email_refused_at = v_now
+    where u.id = v_delivery.user_id and sha256(convert_to(u.email, 'UTF8')) = v_delivery.email_hash;
   elsif v_outcome.outcome = 'opted_out' and v_delivery.channel = 'sms' then
     -- Not where the number was changed meanwhile: STOP came from the former one.
     update bookpost.users u set sms_opted_out_at = v_now
@@ -3785,12 +3805,12 @@ BEGIN ATOMIC
    WHERE ((NOT (c.supersedes AND (EXISTS ( SELECT
             FROM (bookpost.notifications o
               JOIN bookpost_private.delivery_items t ON (((t.notification_id = o.id) AND (t.channel = c.channel))))
-           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND ((o.status_version > i.status_version) OR ((o.status_version = i.status_version) AND (o.kind = i.kind) AND (o.notice_version > i.notice_version)))))))) AND (NOT ((c.damping IS NOT NULL) AND (i.kind = ANY (ARRAY['stage'::text, 'action_required'::text])) AND COALESCE(( SELECT ((o.status = i.status) AND (o.created_at > (i.created_at - c.damping)))
+           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND ((o.status_version > i.status_version) OR ((o.status_version = i.status_version) AND (o.kind = i.kind) AND (o.notice_version > i.notice_version)))))))) AND (NOT ((c.damping IS NOT NULL) AND (i.kind = ANY (ARRAY['stage'::text, 'action_required'::text])) AND COALESCE(( SELECT ((COALESCE(g.state, d.state) = 'sent'::text) AND (o.status = i.status) AND (o.created_at > (i.created_at - c.damping)))
             FROM (((bookpost.notifications o
-              JOIN bookpost_private.delivery_items t ON (((t.notification_id = o.id) AND (t.channel = c.channel))))
+              JOIN bookpost_private.delivery_items t ON (((t.notification_id = o.id) AND (t.channel = c.channel) AND t.is_told)))
               JOIN bookpost_private.deliveries d ON ((d.id = t.delivery_id)))
               LEFT JOIN bookpost_private.deliveries g ON ((g.id = d.digest_id)))
-           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND (o.kind = i.kind) AND (COALESCE(g.state, d.state) = 'sent'::text) AND (ROW(o.status_version, COALESCE(o.notice_version, 0)) < ROW(i.status_version, COALESCE(i.notice_version, 0))))
+           WHERE ((o.user_id = i.user_id) AND (o.book_id = i.book_id) AND (o.parcel_id = i.parcel_id) AND (o.kind = i.kind) AND ((COALESCE(g.state, d.state) = ANY (ARRAY['sent'::text, 'sending'::text])) OR COALESCE(g.is_doubtful, d.is_doubtful)) AND (ROW(o.status_version, COALESCE(o.notice_version, 0)) < ROW(i.status_version, COALESCE(i.notice_version, 0))))
            ORDER BY o.status_version DESC, o.notice_version DESC
           LIMIT 1), false))));
 END;

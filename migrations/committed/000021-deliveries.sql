@@ -1,5 +1,5 @@
 --! Previous: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
---! Hash: sha1:5995c3115dcefbb8b70862a6510f0e844f68f4a5
+--! Hash: sha1:1a025371a3deafdfd12d6b51e06c5a3224402bf6
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it
@@ -37,6 +37,7 @@ create table bookpost_private.deliveries (
   attempted_at timestamptz,
   ended_at timestamptz,
   worker_id text,
+  email_hash bytea,
   is_doubtful boolean not null default false,
   provider_id text,
   last_error text,
@@ -56,6 +57,8 @@ comment on column bookpost_private.deliveries.kind is 'news (with its notificati
 comment on column bookpost_private.deliveries.user_id is 'To whom; null: a test to an endpoint that serves everyone.';
 comment on column bookpost_private.deliveries.attempt_count is 'Times that a worker began to hand it over; what an attempt reports counts only while it is the last.';
 comment on column bookpost_private.deliveries.failure_count is 'Attempts that failed or were interrupted by a death; the retry schedule goes by it.';
+comment on column bookpost_private.deliveries.email_hash is
+  'SHA-256 of the address that the last attempt went to: what its server says of that one is not said of a newer one.';
 comment on column bookpost_private.deliveries.is_doubtful is
   'An attempt was broken off before its end was known: the message may have arrived twice. Not for webhooks, whose id tells the receiver.';
 comment on column bookpost_private.deliveries.provider_id is 'What the mail server, provider or endpoint called it.';
@@ -74,12 +77,15 @@ create table bookpost_private.delivery_items (
   notification_id uuid not null references bookpost.notifications on delete cascade,
   channel text not null,
   endpoint_id uuid,
+  is_told boolean not null default false,
   primary key (delivery_id, notification_id),
   -- P17: at most one message for each notification and way.
   constraint delivery_items_one_message_per_way unique nulls not distinct (notification_id, channel, endpoint_id)
 );
 
 comment on table bookpost_private.delivery_items is 'Which notifications a message carries: several books in one parcel are one message.';
+comment on column bookpost_private.delivery_items.is_told is
+  'Whether the last attempt carried it, or one that was broken off; newer news leave it out. Kept only for channels with damping, which go by it.';
 
 create table bookpost_private.delivery_outcomes (
   outcome text primary key,

@@ -1,5 +1,5 @@
---! Previous: sha1:5995c3115dcefbb8b70862a6510f0e844f68f4a5
---! Hash: sha1:1287d7f7ad5aa754e45046a7b242040d2562cb32
+--! Previous: sha1:1a025371a3deafdfd12d6b51e06c5a3224402bf6
+--! Hash: sha1:78c16fbcea07f6a249b8ae24b32e0735fe8e21c0
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.
@@ -75,14 +75,14 @@ begin atomic
         )
     ))
     and not (c.damping is not null and i.kind in ('stage', 'action_required') and coalesce((
-      -- The last that went out, of this book by this channel.
-      select o.status = i.status and o.created_at > i.created_at - c.damping
+      -- The last of this book by this channel that went out, or may have: only where it surely did is this one told already.
+      select coalesce(g.state, d.state) = 'sent' and o.status = i.status and o.created_at > i.created_at - c.damping
       from bookpost.notifications o
-      join bookpost_private.delivery_items t on t.notification_id = o.id and t.channel = c.channel
+      join bookpost_private.delivery_items t on t.notification_id = o.id and t.channel = c.channel and t.is_told
       join bookpost_private.deliveries d on d.id = t.delivery_id
       left join bookpost_private.deliveries g on g.id = d.digest_id
       where o.user_id = i.user_id and o.book_id = i.book_id and o.parcel_id = i.parcel_id
-        and o.kind = i.kind and coalesce(g.state, d.state) = 'sent'
+        and o.kind = i.kind and (coalesce(g.state, d.state) in ('sent', 'sending') or coalesce(g.is_doubtful, d.is_doubtful))
         and (o.status_version, coalesce(o.notice_version, 0)) < (i.status_version, coalesce(i.notice_version, 0))
       order by o.status_version desc, o.notice_version desc
       limit 1
@@ -311,9 +311,23 @@ begin
   end if;
 
   update bookpost_private.deliveries d
-  set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id
+  set state = 'sending', attempt_count = d.attempt_count + 1, attempted_at = v_now, worker_id = begin_delivery.worker_id,
+    email_hash = case when d.channel = 'email' then sha256(convert_to(v_person.email, 'UTF8')) end
   where d.id = v_delivery.id
   returning d.* into v_delivery;
+
+  if v_items is not null and v_channel.damping is not null then
+    update bookpost_private.delivery_items i set is_told = i.notification_id = any (v_items) or (i.is_told and v_delivery.is_doubtful)
+    where (i.delivery_id, i.notification_id) in (
+      select t.delivery_id, t.notification_id
+      from bookpost_private.delivery_items t
+      join bookpost_private.deliveries o on o.id = t.delivery_id
+      where (o.id = v_delivery.id or o.digest_id = v_delivery.id)
+        and t.is_told <> (t.notification_id = any (v_items) or (t.is_told and v_delivery.is_doubtful))
+      -- skip locked: an app is deleting the book, perhaps for long.
+      for no key update of t skip locked
+    );
+  end if;
 
   if v_delivery.channel = 'email' then
     insert into bookpost_private.unsubscribe_tokens (user_id) values (v_delivery.user_id) on conflict (user_id) do nothing;
@@ -370,7 +384,9 @@ begin
     update bookpost_private.routes r set failure_count = 0, not_before = null
     where r.route = bookpost_private.route_of(v_delivery) and r.failure_count > 0;
   elsif v_outcome.outcome = 'no_such_address' and v_delivery.channel = 'email' then
-    update bookpost.users u set email_refused_at = v_now where u.id = v_delivery.user_id;
+    -- Not where the address was changed meanwhile.
+    update bookpost.users u set email_refused_at = v_now
+    where u.id = v_delivery.user_id and sha256(convert_to(u.email, 'UTF8')) = v_delivery.email_hash;
   elsif v_outcome.outcome = 'opted_out' and v_delivery.channel = 'sms' then
     -- Not where the number was changed meanwhile: STOP came from the former one.
     update bookpost.users u set sms_opted_out_at = v_now

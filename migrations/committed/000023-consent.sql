@@ -1,5 +1,5 @@
---! Previous: sha1:1287d7f7ad5aa754e45046a7b242040d2562cb32
---! Hash: sha1:67bd69324e8c54cf77f0fae40478df785b1755c4
+--! Previous: sha1:78c16fbcea07f6a249b8ae24b32e0735fe8e21c0
+--! Hash: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

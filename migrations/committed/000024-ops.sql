@@ -1,5 +1,5 @@
---! Previous: sha1:67bd69324e8c54cf77f0fae40478df785b1755c4
---! Hash: sha1:3e4d7076fec574966fe185a5d79b8d761f8b3c62
+--! Previous: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
+--! Hash: sha1:b7c23b9572d9fa00ad7ec4be39eecfc6025d6906
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -323,11 +323,11 @@ export const guarantees: readonly Guarantee[] = [
         "a status and its notifications stand or fall together",
       ),
       ...inFile(
-        `${WORKER}/queue_deliveries`,
+        `${WORKER}/queue_deliveries.consent`,
         "for one who %s nothing is queued but what she may be sent",
       ),
       ...inFile(
-        `${WORKER}/end_delivery`,
+        `${WORKER}/end_delivery.attempts`,
         "what an attempt tells counts only while it is the last, and once",
         "an email or a text message that was %s is doubtful: %s, and stays so when it is sent",
       ),
@@ -346,7 +346,7 @@ export const guarantees: readonly Guarantee[] = [
     must: "Nobody is flooded: old news are not told, many at once become one, back and forth is told once.",
     tests: [
       ...inFile(
-        `${WORKER}/queue_deliveries`,
+        `${WORKER}/queue_deliveries.consent`,
         "what is over the cap of the hour is told in one digest",
         "a stage that was told, left and reached again before anything newer went out is not told again",
       ),

@@ -1,83 +1,166 @@
+import type pg from "pg";
 import { expect, test } from "vitest";
-import { beginDelivery } from "../../../src/sql/beginDelivery.ts";
+import type { Message } from "../../../src/notifications/message.ts";
 import { endDelivery } from "../../../src/sql/endDelivery.ts";
-import type { TestDatabase } from "../../helpers/database.ts";
-import { lookUp } from "../../helpers/lookUp.ts";
-import { makeApi } from "../../helpers/makeApi.ts";
-import { makeUser } from "../../helpers/makeUser.ts";
-import { openClient } from "../../helpers/openClient.ts";
-import { found, scan } from "../../helpers/reports.ts";
+import { openClient, openClients } from "../../helpers/openClient.ts";
+import {
+  ageMessages,
+  attempt,
+  begin,
+  bookFor,
+  configureChannels,
+  deliveriesTo,
+  deliveryOf,
+  makeRecipient,
+} from "../../helpers/recipients.ts";
+import { sabotage } from "../../helpers/sabotage.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
-import { trackBook } from "../../helpers/trackBook.ts";
 import { untilItWaits } from "../../helpers/untilItWaits.ts";
 
 const db = testDatabase();
 
-/** A queued email to someone of its own. */
-async function queuedEmail(pool: TestDatabase["pool"]): Promise<{ owner: string; id: string }> {
-  const owner = await makeUser(pool);
-  await pool.query("update bookpost.users set email = 'ann@example.com' where id = $1", [owner]);
-  const { rows } = await pool.query<{ id: string }>(
-    "insert into bookpost_private.deliveries (user_id, channel, kind) values ($1, 'email', 'test') returning id",
-    [owner],
-  );
-  return { owner, id: rows[0]?.id ?? "" };
+/** Ann, so many text messages to her sent in this hour, and so many that wait. */
+async function texts(sent: number, waiting: number) {
+  const client = await openClient(db.url);
+  await configureChannels(client, "sms");
+  const ann = await makeRecipient(client);
+  const another = async (title: string) =>
+    (await (await bookFor(client, ann, { title })).tell("in_transit"))[0]?.id ?? "";
+  for (let i = 0; i < sent; i++) expect(await attempt(client, await another("Sent"))).toBe("sent");
+  const ids: string[] = [];
+  for (let i = 0; i < waiting; i++) ids.push(await another(`Waiting ${i}`));
+  return { client, ann, ids, another };
 }
 
-test("a message that is begun while its person is being deleted waits for that, and is gone", async () => {
-  const { owner, id } = await queuedEmail(db.pool);
-  const [app, worker] = [await openClient(db.url), await openClient(db.url)];
-  await app.query("begin");
-  await app.query("select from bookpost.users where id = $1 for update", [owner]);
-  const begun = beginDelivery(worker, id, "worker");
-  await untilItWaits(db.pool, worker, begun);
-  await app.query("delete from bookpost.users where id = $1", [owner]);
-  await app.query("commit");
-  expect(await begun).toMatchObject({ verdict: "ended", reason: "gone" });
-});
-
-test("the end of a message whose person is being deleted waits for that, and changes nothing", async () => {
-  const { owner, id } = await queuedEmail(db.pool);
-  const [app, worker] = [await openClient(db.url), await openClient(db.url)];
-  expect(await beginDelivery(worker, id, "worker")).toMatchObject({ verdict: "send" });
-  await app.query("begin");
-  await app.query("select from bookpost.users where id = $1 for update", [owner]);
-  const ended = endDelivery(worker, id, 1, { outcome: "no_such_address" });
-  await untilItWaits(db.pool, worker, ended);
-  await app.query("delete from bookpost.users where id = $1", [owner]);
-  await app.query("commit");
-  expect(await ended).toBeNull();
-});
-
-test("an app that is deleting a webhook for long holds up no lookup, and nothing is queued for it", async () => {
-  const api = await makeApi(db.pool);
-  const { parcelId, bookId } = await trackBook(db.pool, api.code);
-  const { rows } = await db.pool.query<{ endpoint_id: string }>(
-    "select endpoint_id from bookpost.add_webhook('https://example.com/hook')",
-  );
-  const app = await openClient(db.url);
-  await app.query("begin");
-  await app.query("delete from bookpost.webhook_endpoints where id = $1", [rows[0]?.endpoint_id]);
-  await lookUp(db.pool, parcelId, (id) =>
-    found(id, { events: [scan(new Date().toISOString(), "in_transit")] }),
-  );
-  await app.query("commit");
-  const { rows: told } = await db.pool.query(
-    "select count(*)::integer as told from bookpost.notifications where book_id = $1",
-    [bookId],
-  );
-  expect(told).toEqual([{ told: 1 }]);
-});
-
-test("of two workers that begin one message at once, both in turn, only the later one's end counts", async () => {
-  const { id } = await queuedEmail(db.pool);
-  const [first, second] = [await openClient(db.url), await openClient(db.url)];
+/** `first` begins its message and has not committed yet when `second` begins its own, and waits for it. */
+async function beginBoth(firstId: string, secondId: string) {
+  const [first, second] = (await openClients(db.url, 2)) as [pg.Client, pg.Client];
   await first.query("begin");
-  expect(await beginDelivery(first, id, "first")).toMatchObject({ attempt: 1 });
-  const begun = beginDelivery(second, id, "second");
-  await untilItWaits(db.pool, second, begun);
+  const one = await begin(first, firstId);
+  const other = begin(second, secondId);
+  await untilItWaits(db.pool, second, other);
   await first.query("commit");
-  expect(await begun).toMatchObject({ verdict: "send", attempt: 2 });
-  expect(await endDelivery(first, id, 1, { outcome: "sent" })).toBeNull();
-  expect(await endDelivery(second, id, 2, { outcome: "sent" })).toBe("sent");
+  return [one, await other] as const;
+}
+
+const titlesOf = (order: unknown) =>
+  (order as { message: Message }).message.news.map(({ book }) => book.title);
+
+test("of two sessions that begin one message at once, one waits for the other, and only one can tell its end", async () => {
+  const { client, ids } = await texts(0, 1);
+  const [id = ""] = ids;
+  const orders = await beginBoth(id, id);
+  // It cannot know that the first one lives; whichever ends, the message has one end.
+  expect(orders).toMatchObject([
+    { verdict: "send", attempt: 1 },
+    { verdict: "send", attempt: 2 },
+  ]);
+  const ends = await Promise.all(
+    [1, 2].map((n) => endDelivery(db.pool, id, n, { outcome: "sent" })),
+  );
+  expect(ends).toEqual([null, "sent"]);
+  expect(await deliveryOf(client, id)).toMatchObject({ state: "sent", is_doubtful: true });
+});
+
+test("of two sessions that tell the end of one attempt at once, one is heard", async () => {
+  const { client, ids } = await texts(0, 1);
+  const [id = ""] = ids;
+  await begin(client, id);
+  const [first, second] = (await openClients(db.url, 2)) as [pg.Client, pg.Client];
+  await first.query("begin");
+  expect(await endDelivery(first, id, 1, { outcome: "refused" })).toBe("dead");
+  const late = endDelivery(second, id, 1, { outcome: "sent" });
+  await untilItWaits(db.pool, second, late);
+  await first.query("commit");
+  expect(await late).toBe(null);
+  expect(await deliveryOf(client, id)).toMatchObject({ state: "dead", failure_count: 1 });
+});
+
+test("of two news at once where there is room for one, one is sent and one is folded", async () => {
+  const { ids } = await texts(2, 2);
+  const [first = "", second = ""] = ids;
+  expect(await beginBoth(first, second)).toMatchObject([
+    { verdict: "send" },
+    { verdict: "ended", reason: "folded" },
+  ]);
+});
+
+test("of many news at once, as many are sent as there is room for, and one digest tells the rest", async () => {
+  const { client, ann, ids } = await texts(1, 12);
+  const clients = await openClients(db.url, ids.length);
+  const orders = await Promise.all(clients.map((one, i) => begin(one, ids[i] ?? "")));
+  const verdicts = orders.map((order) => (order.verdict === "send" ? "send" : order.reason));
+  expect(verdicts.filter((v) => v === "send")).toHaveLength(2);
+  expect(verdicts.filter((v) => v === "folded")).toHaveLength(10);
+  const digests = (await deliveriesTo(client, ann)).filter(({ kind }) => kind === "digest");
+  expect(digests).toHaveLength(1);
+});
+
+test("without the lock on person and channel the two would both be sent: the tests above are no idle ones", async () => {
+  const { ids } = await texts(2, 2);
+  const [a = "", b = ""] = ids;
+  const mend = await sabotage(db.pool, [
+    {
+      function: "bookpost_private.begin_delivery",
+      from: "perform pg_catalog.pg_advisory_xact_lock(",
+      to: "perform (",
+    },
+  ]);
+  try {
+    const [first, second] = (await openClients(db.url, 2)) as [pg.Client, pg.Client];
+    await first.query("begin");
+    expect(await begin(first, a)).toMatchObject({ verdict: "send" });
+    expect(await begin(second, b)).toMatchObject({ verdict: "send" });
+    await first.query("commit");
+  } finally {
+    await mend();
+  }
+});
+
+/** A digest of one message that is due, and news that are as well. */
+async function dueDigest() {
+  const { client, ann, ids, another } = await texts(3, 1);
+  expect(await attempt(client, ids[0] ?? "")).toBe("folded");
+  await ageMessages(client, "61 minutes");
+  const news = await another("News");
+  const digest = (await deliveriesTo(client, ann)).find(({ kind }) => kind === "digest")?.id ?? "";
+  return { client, digest, news };
+}
+
+test("news that fold into a digest as it is begun are told in it", async () => {
+  const { digest, news } = await dueDigest();
+  const [folded, order] = await beginBoth(news, digest);
+  expect(folded).toMatchObject({ verdict: "ended", reason: "folded" });
+  expect(titlesOf(order)).toEqual(["News", "Waiting 0"]);
+});
+
+test("news that come as the digest goes out are sent by themselves, and none are lost between the two", async () => {
+  const { client, digest, news } = await dueDigest();
+  const [order, single] = await beginBoth(digest, news);
+  expect(titlesOf(order)).toEqual(["Waiting 0"]);
+  expect(titlesOf(single)).toEqual(["News"]);
+  expect(await deliveryOf(client, news)).toMatchObject({ state: "sending", digest_id: null });
+});
+
+test("whoever opts out while her message is begun gets that one and no other", async () => {
+  const { client, ann, ids } = await texts(0, 2);
+  const [first, second] = (await openClients(db.url, 2)) as [pg.Client, pg.Client];
+  await first.query("begin");
+  expect(await begin(first, ids[0] ?? "")).toMatchObject({ verdict: "send" });
+  await second.query("select bookpost.opt_out($1, 'sms')", [ann]);
+  await first.query("commit");
+  expect(await attempt(client, ids[1] ?? "")).toBe("opted_out");
+});
+
+test("deleting a person while her message is begun waits for it, and then takes it along; its end finds nothing", async () => {
+  const { ann, ids } = await texts(0, 1);
+  const [first, second] = (await openClients(db.url, 2)) as [pg.Client, pg.Client];
+  await first.query("begin");
+  expect(await begin(first, ids[0] ?? "")).toMatchObject({ verdict: "send" });
+  const deleted = second.query("delete from bookpost.users where id = $1", [ann]);
+  await untilItWaits(db.pool, second, deleted);
+  await first.query("commit");
+  await deleted;
+  expect(await endDelivery(db.pool, ids[0] ?? "", 1, { outcome: "sent" })).toBe(null);
+  expect(await begin(db.pool, ids[0] ?? "")).toMatchObject({ verdict: "ended", reason: "gone" });
 });

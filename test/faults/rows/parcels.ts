@@ -63,7 +63,7 @@ export const parcels: Area = {
           "the same stage reached again later is told again, under a new version",
         ),
         ...inFile(
-          "db/bookpost_private/functions/queue_deliveries",
+          "db/bookpost_private/functions/queue_deliveries.consent",
           "a stage that was told, left and reached again before anything newer went out is not told again",
         ),
       ],

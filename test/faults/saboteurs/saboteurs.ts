@@ -442,7 +442,7 @@ export const saboteurs: readonly Saboteur[] = [
       ),
     ],
     caughtBy: proof(
-      `${SQL}/end_delivery`,
+      `${SQL}/end_delivery.attempts`,
       "what an attempt tells counts only while it is the last, and once",
     ),
     caught: /AssertionError/,
@@ -458,7 +458,7 @@ export const saboteurs: readonly Saboteur[] = [
       ),
     ],
     caughtBy: proof(
-      `${SQL}/queue_deliveries`,
+      `${SQL}/queue_deliveries.consent`,
       "for one who %s nothing is queued but what she may be sent",
     ),
     caught: /AssertionError/,
@@ -468,7 +468,7 @@ export const saboteurs: readonly Saboteur[] = [
     breaks: "P18",
     edits: [edit(SENDING, "if v_channel.cap_per_hour is not null then", "if false then")],
     caughtBy: proof(
-      `${SQL}/queue_deliveries`,
+      `${SQL}/queue_deliveries.consent`,
       "what is over the cap of the hour is told in one digest",
     ),
     caught: /AssertionError/,
