@@ -1,3 +1,3 @@
-import { sendBy } from "../src/notifications/runSend.ts";
+import { sendBy } from "../src/notifications/sendBy.ts";
 
 export default sendBy("webhook");
