@@ -124,7 +124,7 @@ testRule(
   {
     "an answer is not told to new owners": {
       function: NOTIFY,
-      from: "or (b.first_synced_at is null and p.id = any (answered_ids))",
+      from: "|| answered_ids",
       to: "",
     },
   },
