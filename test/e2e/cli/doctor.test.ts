@@ -18,6 +18,7 @@ beforeEach(async () => {
 });
 
 async function wrongs(env: Record<string, string> = {}): Promise<Finding[]> {
+  await keepAlive();
   const { code, stdout, stderr } = await bookpost(["doctor", "--json"], {
     DATABASE_URL: db.url,
     ...env,
@@ -30,6 +31,14 @@ async function wrongs(env: Record<string, string> = {}): Promise<Finding[]> {
   for (const { finding, wayOut } of wrong) expect(wayOut ?? finding).toMatch(/[a-z]{3}/);
   return wrong;
 }
+
+/** The command may take seconds to start on a busy machine: workers that live go on living meanwhile. */
+async function keepAlive(): Promise<void> {
+  await db.pool.query(
+    "update bookpost_private.workers set beat_at = now() + interval '1 minute' where beat_at > now() - interval '1 minute'",
+  );
+}
+
 const names = (findings: readonly Finding[]) => findings.map(({ name }) => name);
 
 test("a system that works is well, and the carriers that are not configured are named", async () => {
@@ -43,7 +52,7 @@ test("a system that works is well, and the carriers that are not configured are 
 
 test("no living worker is wrong", async () => {
   await makeApi(db.pool);
-  await db.pool.query("update bookpost_private.workers set beat_at = now() - interval '9 seconds'");
+  await db.pool.query("update bookpost_private.workers set beat_at = now() - interval '2 minutes'");
   expect(await wrongs()).toMatchObject([{ name: "workers", wayOut: "npm start" }]);
 });
 
