@@ -108,7 +108,7 @@ testRule(
   {
     "it gets a second job": {
       function: REPAIR,
-      from: "(d.attempted_at is null or d.attempted_at < clock_timestamp() - interval '1 minute')",
+      from: "(d.attempted_at is null or d.attempted_at not between clock_timestamp() - interval '1 minute' and clock_timestamp() + interval '5 seconds')",
       to: "true",
     },
   },
