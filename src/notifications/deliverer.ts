@@ -1,6 +1,5 @@
 import type pg from "pg";
 import { persist } from "../db/persist.ts";
-import { BookpostError } from "../errors.ts";
 import { beginDelivery } from "../sql/beginDelivery.ts";
 import { endDelivery } from "../sql/endDelivery.ts";
 import type { Channel, SendResult } from "./channel.ts";
@@ -9,11 +8,11 @@ import type { ChannelCode, Message } from "./message.ts";
 /** How one turn of a message ended. */
 export type DeliveryEnd =
   | { readonly kind: "tried"; readonly result: SendResult; readonly state: string | null }
-  | { readonly kind: "waits" | "ended"; readonly reason: string };
+  | { readonly kind: "waits" | "ended"; readonly reason: string }
+  /** This process has no means to send by that channel. */
+  | { readonly kind: "elsewhere" };
 
 export interface Deliverer {
-  /** By which channels this process can send. */
-  readonly channels: ReadonlySet<ChannelCode>;
   /**
    * Gives one message its turn: asks whether it is to be sent, sends it, writes
    * down how that ended. Three steps, and no transaction is open during the
@@ -29,11 +28,9 @@ export function createDeliverer(options: {
 }): Deliverer {
   const { pool, workerId, channels } = options;
   return {
-    channels: new Set(channels.keys()),
     async deliver(deliveryId, code, signal) {
       const channel = channels.get(code);
-      if (channel === undefined)
-        throw new BookpostError("NO_CHANNEL", `This worker cannot send by ${code}.`);
+      if (channel === undefined) return { kind: "elsewhere" };
       const order = await persist(() => beginDelivery(pool, deliveryId, workerId));
       if (order.verdict !== "send")
         return { kind: order.verdict === "wait" ? "waits" : "ended", reason: order.reason };

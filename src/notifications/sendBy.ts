@@ -2,7 +2,6 @@ import type { Task } from "graphile-worker";
 import { sendPayload } from "../jobs/sendPayload.ts";
 import { runtimeOf } from "../tracking/runtime.ts";
 import type { ChannelCode } from "./message.ts";
-import { delivererOf } from "./runtime.ts";
 
 /** Chosen: another worker, that can send by this channel, takes the job in the meantime. */
 const ELSEWHERE_MS = 5_000;
@@ -11,13 +10,13 @@ const ELSEWHERE_MS = 5_000;
 export function sendBy(channel: ChannelCode): Task {
   return async (payload, { job, logger, abortSignal }) => {
     const { deliveryId } = sendPayload.parse(payload);
-    const deliverer = delivererOf(job.locked_by);
-    if (!deliverer.channels.has(channel)) {
-      await runtimeOf(job.locked_by).snooze(job, ELSEWHERE_MS);
+    const runtime = runtimeOf(job.locked_by);
+    const signal = abortSignal ?? new AbortController().signal;
+    const end = await runtime.deliverer.deliver(deliveryId, channel, signal);
+    if (end.kind === "elsewhere") {
+      await runtime.snooze(job, ELSEWHERE_MS);
       return;
     }
-    const signal = abortSignal ?? new AbortController().signal;
-    const end = await deliverer.deliver(deliveryId, channel, signal);
     if (end.kind !== "tried") {
       logger.debug(`message ${deliveryId}: ${end.reason}`);
       return;

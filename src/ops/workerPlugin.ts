@@ -6,7 +6,6 @@ import { createPool } from "../db/pool.ts";
 import { BookpostError } from "../errors.ts";
 import { createDeliverer } from "../notifications/deliverer.ts";
 import { openChannels } from "../notifications/registry.ts";
-import { registerDeliverer } from "../notifications/runtime.ts";
 import { openRuntime } from "../tracking/runtime.ts";
 import { guardCrontab } from "./clockGuard.ts";
 import { compareSlots } from "./compareSlots.ts";
@@ -137,7 +136,6 @@ function open(options: {
   const jobs = followJobs(events, workerPool);
   const unguard = guardCrontab(events, clock, onWarning);
   const channels = openChannels(config.notifications);
-  const unregister = registerDeliverer(workerId, createDeliverer({ pool, workerId, channels }));
   const heartbeat = startHeartbeat({
     pool: heartbeatPool,
     sweepPool: housekeepingPool,
@@ -161,6 +159,7 @@ function open(options: {
     workerId,
     pool,
     housekeepingPool,
+    deliverer: createDeliverer({ pool, workerId, channels }),
     carriers: config.carriers,
     ready: heartbeat.ready,
   });
@@ -178,7 +177,6 @@ function open(options: {
     jobs.stop();
     await heartbeat.stop();
     await runtime.close();
-    unregister();
     await Promise.allSettled([...channels.values()].map((channel) => channel.close()));
     await Promise.allSettled([pool.end(), housekeepingPool.end(), heartbeatPool.end()]);
   };

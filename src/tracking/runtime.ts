@@ -5,6 +5,7 @@ import { adapters } from "../carriers/registry.ts";
 import type { CarrierConfig } from "../config.ts";
 import { persist } from "../db/persist.ts";
 import { BookpostError } from "../errors.ts";
+import type { Deliverer } from "../notifications/deliverer.ts";
 import { type SnoozedJob, snoozeJobs } from "../sql/snoozeJobs.ts";
 import { coalesce } from "./coalesce.ts";
 import { createTracker, type Tracker } from "./tracker.ts";
@@ -14,6 +15,7 @@ export interface Runtime {
   /** For what may take longer than a lookup's few milliseconds. */
   readonly housekeepingPool: pg.Pool;
   readonly tracker: Tracker;
+  readonly deliverer: Deliverer;
   /** Puts the running job off by `ms` of the database's clock; it then ends as done. Commits. */
   snooze(job: Job, ms: number): Promise<void>;
   /** Resolves once this worker has said that it is alive: from then on dispatch counts on its carriers. */
@@ -43,10 +45,11 @@ export function openRuntime(options: {
   readonly workerId: string;
   readonly pool: pg.Pool;
   readonly housekeepingPool: pg.Pool;
+  readonly deliverer: Deliverer;
   readonly carriers: ReadonlyMap<string, CarrierConfig>;
   readonly ready: Promise<void>;
 }): { readonly tracker: Tracker; close(): Promise<void> } {
-  const { workerId, pool, housekeepingPool, carriers, ready } = options;
+  const { workerId, pool, housekeepingPool, deliverer, carriers, ready } = options;
   const clients = new Map<string, CarrierClient>();
   for (const adapter of adapters) {
     const carrier = carriers.get(adapter.code);
@@ -68,6 +71,7 @@ export function openRuntime(options: {
   runtimes.set(workerId, {
     housekeepingPool,
     tracker,
+    deliverer,
     async snooze({ task_identifier, payload, key, max_attempts }, ms) {
       await snoozeOne({ task_identifier, payload, key, max_attempts, ms });
     },
