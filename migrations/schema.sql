@@ -474,6 +474,36 @@ grant select on bookpost.tracking_events to bookpost_member;
 grant select on bookpost.tracking_events to bookpost_operator;
 grant delete, insert, select, update on bookpost.tracking_events to bookpost_worker;
 
+create table bookpost.tracking_links (
+  id uuid default gen_random_uuid() not null,
+  book_id uuid not null,
+  parcel_id uuid not null,
+  owner_id uuid not null,
+  created_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  constraint tracking_links_pkey PRIMARY KEY (id),
+  constraint tracking_links_belong_to_the_books_owner FOREIGN KEY (book_id, owner_id) REFERENCES bookpost.books(id, owner_id) ON UPDATE CASCADE ON DELETE CASCADE,
+  constraint tracking_links_show_a_parcel_of_the_book FOREIGN KEY (book_id, parcel_id) REFERENCES bookpost.parcel_books(book_id, parcel_id) ON DELETE CASCADE,
+  constraint tracking_links_expire_within_a_year CHECK (((expires_at > created_at) AND (expires_at <= (created_at + '8784:00:00'::interval))))
+);
+CREATE INDEX tracking_links_book_id_created_at_idx ON bookpost.tracking_links USING btree (book_id, created_at DESC, id);
+alter table bookpost.tracking_links enable row level security;
+alter table bookpost.tracking_links force row level security;
+create policy member_sees_her_own on bookpost.tracking_links for select to bookpost_member using ((owner_id = ( SELECT bookpost.current_user_id() AS current_user_id)));
+create policy operator_sees_all on bookpost.tracking_links for select to bookpost_operator using (true);
+create policy worker_does_all on bookpost.tracking_links for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.tracking_links is 'Public pages of parcels: who has a link''s token sees where that one parcel is, and nothing else. The token itself is shown once, when the link is made, and kept nowhere.';
+comment on column bookpost.tracking_links.book_id is 'The book that was shared; the page does not name it.';
+comment on column bookpost.tracking_links.parcel_id is 'The parcel that the page shows.';
+comment on column bookpost.tracking_links.owner_id is 'Whose book it is. With a new owner the link is hers: she sees it, and can end it.';
+comment on column bookpost.tracking_links.created_at is 'When it was made.';
+comment on column bookpost.tracking_links.expires_at is 'Until when it works; a year at most.';
+comment on column bookpost.tracking_links.revoked_at is 'Since when it no longer works, because somebody ended it; null: nobody has.';
+grant select on bookpost.tracking_links to bookpost_member;
+grant select on bookpost.tracking_links to bookpost_operator;
+grant delete, insert, select, update on bookpost.tracking_links to bookpost_worker;
+
 create table bookpost.users (
   id uuid default gen_random_uuid() not null,
   app_user_id text,
@@ -939,6 +969,31 @@ $function$;
 comment on function bookpost.request_phone_verification(uuid) is 'Sends a code to the person''s phone number, to be given back to verify_phone_number within 10 minutes. Returns the message''s id. Raises BP404 for an unknown person, BP400 without a number, BP409 where it is verified already, where she has opted out, where no worker can send, and for too many.';
 grant execute on function bookpost.request_phone_verification(uuid) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost.revoke_tracking_link(link uuid)
+ RETURNS bookpost.tracking_links
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_link bookpost.tracking_links;
+begin
+  -- Whose it is cannot change between this and the next statement.
+  select l.* into v_link from bookpost.tracking_links l where l.id = revoke_tracking_link.link for no key update;
+  if not found or not bookpost_private.may_act_for(v_link.owner_id) then
+    raise exception 'There is no tracking link %.', revoke_tracking_link.link using errcode = 'BP404';
+  end if;
+  -- Without its hash nothing can find it again, whatever is wrong elsewhere.
+  delete from bookpost_private.tracking_link_tokens t where t.link_id = v_link.id;
+  update bookpost.tracking_links l set revoked_at = coalesce(l.revoked_at, clock_timestamp()) where l.id = v_link.id returning l.* into v_link;
+  return v_link;
+end;
+$function$;
+comment on function bookpost.revoke_tracking_link(uuid) is 'Ends a public link at once and for good. Said again it changes nothing. Raises BP404 for an unknown link or another owner''s.';
+grant execute on function bookpost.revoke_tracking_link(uuid) to bookpost_member;
+grant execute on function bookpost.revoke_tracking_link(uuid) to bookpost_operator;
+grant execute on function bookpost.revoke_tracking_link(uuid) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost.rotate_webhook_secret(endpoint uuid, overlap interval DEFAULT '24:00:00'::interval)
  RETURNS text
  LANGUAGE plpgsql
@@ -966,6 +1021,101 @@ end;
 $function$;
 comment on function bookpost.rotate_webhook_secret(uuid,interval) is 'A new secret for an endpoint, returned this once; messages are signed with the old one as well until the overlap is over. Raises BP404, BP400.';
 grant execute on function bookpost.rotate_webhook_secret(uuid,interval) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.share_parcel(book uuid, expires_in interval DEFAULT '30 days'::interval)
+ RETURNS TABLE(link_id uuid, token text)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_book bookpost.books;
+  v_parcel_id uuid;
+begin
+  -- A second caller waits here, and counts the first one's link.
+  select b.* into v_book from bookpost.books b where b.id = share_parcel.book for no key update;
+  if not found or not bookpost_private.may_act_for(v_book.owner_id) then
+    raise exception 'There is no book %.', share_parcel.book using errcode = 'BP404';
+  end if;
+  if share_parcel.expires_in is null or v_now + share_parcel.expires_in <= v_now
+    or v_now + share_parcel.expires_in > v_now + interval '8784 hours'
+  then
+    raise exception 'A tracking link works for a year at most, not for %.', coalesce(share_parcel.expires_in::text, 'null') using errcode = 'BP400';
+  end if;
+  v_parcel_id := bookpost_private.current_parcel(v_book.id);
+  if v_parcel_id is null then
+    raise exception 'The book "%" is in no parcel.', v_book.title using errcode = 'BP400', hint = 'Track it first.';
+  end if;
+  -- 30 days (chosen): long enough to see in the list that a link has ended.
+  delete from bookpost.tracking_links l
+  where l.book_id = v_book.id and coalesce(l.revoked_at, l.expires_at) < v_now - interval '30 days';
+  -- 20 (chosen): more people than care for one parcel. Who loses count of her links cannot end them.
+  if (
+    select count(*) >= 20 from bookpost.tracking_links l
+    where l.book_id = v_book.id and l.revoked_at is null and l.expires_at > v_now
+  ) then
+    raise exception 'The book "%" has 20 tracking links that work.', v_book.title using errcode = 'BP409', hint = 'Revoke one first.';
+  end if;
+  insert into bookpost.tracking_links (book_id, parcel_id, owner_id, created_at, expires_at)
+  values (v_book.id, v_parcel_id, v_book.owner_id, v_now, v_now + share_parcel.expires_in)
+  returning id into link_id;
+  -- 256 bits from Postgres' strong source, in the letters of an address.
+  token := translate(
+    encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'base64'), '+/=', '-_'
+  );
+  insert into bookpost_private.tracking_link_tokens (link_id, token_hash)
+  values (share_parcel.link_id, sha256(convert_to(share_parcel.token, 'UTF8')));
+  return next;
+end;
+$function$;
+comment on function bookpost.share_parcel(uuid,interval) is 'Makes a public link to the parcel that a book is in now. Returns its id and the token that opens it: shown this once. Raises BP404 for an unknown book or another owner''s, BP400 for a book in no parcel and for more than a year, BP409 where 20 links of the book work.';
+grant execute on function bookpost.share_parcel(uuid,interval) to bookpost_member;
+grant execute on function bookpost.share_parcel(uuid,interval) to bookpost_operator;
+grant execute on function bookpost.share_parcel(uuid,interval) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.shared_parcel(token text)
+ RETURNS TABLE(carrier_name text, status text, status_changed_at timestamp with time zone, estimated_from timestamp without time zone, estimated_until timestamp without time zone, estimated_time_zone text, is_estimate_a_date boolean, delivered_at timestamp with time zone, delivered_local_time timestamp without time zone, delivered_time_zone text, last_scan_at timestamp with time zone, last_scan_local_time timestamp without time zone, last_scan_time_zone text, is_last_scan_a_date boolean, last_scan_location text, expires_at timestamp with time zone)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT c.name,
+     p.status,
+     p.status_changed_at,
+     p.estimated_from,
+     p.estimated_until,
+     p.estimated_time_zone,
+     p.is_estimate_a_date,
+     p.delivered_at,
+     p.delivered_local_time,
+     p.delivered_time_zone,
+     e.occurred_at,
+     e.local_time,
+     e.time_zone,
+     e.is_date_only,
+     e.location,
+     l.expires_at
+    FROM ((((bookpost_private.tracking_link_tokens t
+      JOIN bookpost.tracking_links l ON (((l.id = t.link_id) AND (l.revoked_at IS NULL) AND (l.expires_at > clock_timestamp()))))
+      JOIN bookpost.parcels p ON ((p.id = l.parcel_id)))
+      JOIN bookpost.carriers c ON ((c.code = p.carrier_code)))
+      LEFT JOIN LATERAL ( SELECT x.occurred_at,
+             x.local_time,
+             x.time_zone,
+             x.is_date_only,
+             x.location
+            FROM bookpost.tracking_events x
+           WHERE ((x.parcel_id = p.id) AND (NOT bookpost_private.is_of_earlier_life(x.occurred_at, x.local_time, x.is_date_only, p.sent_on, p.created_at)))
+           ORDER BY x.sort_at DESC, x.sort_rank DESC, x.identity DESC
+          LIMIT 1) e ON (true))
+   WHERE (t.token_hash = sha256(convert_to(shared_parcel.token, 'UTF8'::name)));
+END;
+comment on function bookpost.shared_parcel(text) is 'Where the parcel of a public link is: its carrier, status, estimate, delivery, and the last scan''s time and place. No row for a token that nobody has, or whose link has expired or was revoked: all three alike.';
+grant execute on function bookpost.shared_parcel(text) to bookpost_member;
+grant execute on function bookpost.shared_parcel(text) to bookpost_operator;
+grant execute on function bookpost.shared_parcel(text) to bookpost_visitor;
+grant execute on function bookpost.shared_parcel(text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.stop_tracking(book uuid)
  RETURNS bookpost.books
@@ -2062,6 +2212,19 @@ alter table bookpost_private.routes force row level security;
 create policy worker_does_all on bookpost_private.routes for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.routes is 'Ways to people that are in trouble: email, sms, or webhook:<endpoint>. While not_before is to come, messages that way wait without being tried.';
 grant delete, insert, select, update on bookpost_private.routes to bookpost_worker;
+
+create table bookpost_private.tracking_link_tokens (
+  link_id uuid not null,
+  token_hash bytea not null,
+  constraint tracking_link_tokens_pkey PRIMARY KEY (link_id),
+  constraint tracking_link_tokens_are_unique UNIQUE (token_hash),
+  constraint tracking_link_tokens_link_id_fkey FOREIGN KEY (link_id) REFERENCES bookpost.tracking_links(id) ON DELETE CASCADE,
+  constraint tracking_link_tokens_are_sha256 CHECK ((length(token_hash) = 32))
+);
+alter table bookpost_private.tracking_link_tokens enable row level security;
+alter table bookpost_private.tracking_link_tokens force row level security;
+create policy worker_does_all on bookpost_private.tracking_link_tokens for all to bookpost_worker using (true) with check (true);
+grant delete, insert, select, update on bookpost_private.tracking_link_tokens to bookpost_worker;
 
 create table bookpost_private.unsubscribe_tokens (
   user_id uuid not null,
@@ -3895,6 +4058,15 @@ CREATE OR REPLACE FUNCTION bookpost_private.make_secret()
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN ('whsec_'::text || encode(sha256(((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) || uuid_send(gen_random_uuid()))), 'base64'::text));
 grant execute on function bookpost_private.make_secret() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.may_act_for(owner uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+RETURN CASE current_setting('role'::text) WHEN 'bookpost_visitor'::text THEN false WHEN 'bookpost_member'::text THEN COALESCE((owner = bookpost.current_user_id()), false) ELSE true END;
+comment on function bookpost_private.may_act_for(uuid) is 'Whether whoever calls may write for this owner: a member for herself, a visitor for nobody, operators and the worker for all.';
+grant execute on function bookpost_private.may_act_for(uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.message_of(delivery bookpost_private.deliveries, notification_ids uuid[])
  RETURNS jsonb

@@ -27,20 +27,22 @@ const WHOSE: Readonly<Record<string, string>> = {
   parcels: "(select min(owner_id::text)::uuid from bookpost.parcel_books where parcel_id = id)",
   tracking_events:
     "(select min(b.owner_id::text)::uuid from bookpost.parcel_books b where b.parcel_id = tracking_events.parcel_id)",
+  tracking_links: "owner_id",
   users: "id",
   webhook_endpoints: "user_id",
 };
 const OWNED = Object.entries(WHOSE).filter(([, column]) => column !== "everyone");
 const PUBLIC = Object.entries(WHOSE).filter(([, column]) => column === "everyone");
 
-/** Two owners, each with a book, a parcel, a scan, a notification and a webhook. */
+/** Two owners, each with a book, a parcel, a scan, a notification, a webhook and a tracking link. */
 async function annAndBen(): Promise<[string, string]> {
   const { code } = await makeApi(db.pool);
   const owners: [string, string] = [await makeUser(db.pool), await makeUser(db.pool)];
   for (const owner of owners) {
-    const { parcelId } = await trackBook(db.pool, code, { owner });
+    const { bookId, parcelId } = await trackBook(db.pool, code, { owner });
     await lookUp(db.pool, parcelId, (id) => found(id, { events: [scan(ago(1), "in_transit")] }));
     await db.pool.query("select bookpost.add_webhook('https://example.org/hook', $1)", [owner]);
+    await db.pool.query("select bookpost.share_parcel($1)", [bookId]);
   }
   return owners;
 }

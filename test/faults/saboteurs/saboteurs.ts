@@ -676,7 +676,7 @@ export const saboteurs: readonly Saboteur[] = [
     breaks: "P23",
     edits: [
       edit(
-        "migrations/committed/000024-ops.sql",
+        "migrations/committed/000025-ops.sql",
         "create view bookpost_ops.stuck with (security_invoker = true) as",
         "create view bookpost_ops.stuck as",
       ),

@@ -1,5 +1,5 @@
---! Previous: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
---! Hash: sha1:b7c23b9572d9fa00ad7ec4be39eecfc6025d6906
+--! Previous: sha1:bf071e72c7e9f5a54d845703e447846e9bfb0a5e
+--! Hash: sha1:28a9d3dcfb8691523db3753c2499dc6e5de71f68
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -269,10 +269,11 @@ grant select on all tables in schema bookpost_ops to bookpost_worker;
 revoke execute on all functions in schema bookpost, bookpost_private, bookpost_ops from public;
 grant execute on all functions in schema bookpost, bookpost_private to bookpost_worker;
 grant execute on function
-  bookpost.current_user_id(), bookpost.normalize_tracking_number(text), bookpost.unsubscribe(uuid)
+  bookpost.current_user_id(), bookpost.normalize_tracking_number(text), bookpost.unsubscribe(uuid), bookpost.shared_parcel(text)
   to bookpost_visitor, bookpost_member, bookpost_operator;
 grant execute on function
   bookpost.parcels_tracking_page(bookpost.parcels), bookpost.parcels_last_looked_at(bookpost.parcels),
   bookpost.parcels_next_look_at(bookpost.parcels), bookpost.parcels_did_last_look_work(bookpost.parcels),
-  bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events)
+  bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events),
+  bookpost.share_parcel(uuid, interval), bookpost.revoke_tracking_link(uuid)
   to bookpost_member, bookpost_operator;
