@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
+import { type AccessConfig, readAccessConfig } from "./accessConfig.ts";
 import { parseBaseUrl } from "./carriers/baseUrl.ts";
 import type { Credentials } from "./carriers/carrier.ts";
 import { adapters } from "./carriers/registry.ts";
@@ -30,8 +31,10 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly isDevelopment: boolean;
-  /** Null: the API answers on loopback only, with the operator's view. */
+  /** Signs the API's tokens. Null, and no `access.jwksUrl` either: the API answers on loopback only, with the operator's view. */
   readonly jwtSecret: Secret | null;
+  /** What else the API knows of who may ask what. */
+  readonly access: AccessConfig;
   /** By what people are reached. */
   readonly notifications: NotificationConfig;
   /** Jobs one worker process runs at once: by default a slot for each lookup that the configured APIs may have in flight. */
@@ -138,13 +141,15 @@ function readCarriers(env: NodeJS.ProcessEnv): ReadonlyMap<string, CarrierConfig
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const carriers = readCarriers(env);
+  const jwtSecret = toSecret(read(env, "JWT_SECRET"));
   return {
     databaseUrl: read(env, "DATABASE_URL") ?? null,
     apiDatabaseUrl: read(env, "API_DATABASE_URL") ?? null,
     host: read(env, "HOST"),
     port: read(env, "PORT"),
     isDevelopment: read(env, "NODE_ENV") !== "production",
-    jwtSecret: toSecret(read(env, "JWT_SECRET")),
+    jwtSecret,
+    access: readAccessConfig(env, { hasSecret: jwtSecret !== null }),
     notifications: readNotificationConfig(env),
     concurrency: read(env, "BOOKPOST_CONCURRENCY") ?? slotsFor(carriers),
     carriers,

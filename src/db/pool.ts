@@ -9,6 +9,7 @@ export type PoolPurpose =
   | "housekeeping"
   | "heartbeat"
   | "api"
+  | "health"
   | "cli"
   | "migrate";
 
@@ -39,6 +40,7 @@ const DISCIPLINE: Readonly<Record<PoolPurpose, Discipline>> = {
   // Its own, so that a busy pool never makes a living worker look dead.
   heartbeat: { max: 1, statementSeconds: 2, lockSeconds: 1 },
   api: { max: 10, statementSeconds: 15, lockSeconds: 5 },
+  health: { max: 1, statementSeconds: 2, lockSeconds: 1 },
   cli: { max: 1, statementSeconds: 60, lockSeconds: 5 },
   migrate: { max: 2, statementSeconds: 60, lockSeconds: 30 },
 };

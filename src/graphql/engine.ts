@@ -2,11 +2,21 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type pg from "pg";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/node";
+import type { Admission } from "./admission.ts";
 import { createApiService } from "./apiService.ts";
 import { documentRulePlugin } from "./documentRulePlugin.ts";
-import { DOCUMENTS_KEPT, MAX_BODY_BYTES, PLANS_KEPT_PER_DOCUMENT, TIMEOUT_MS } from "./limits.ts";
+import {
+  DOCUMENTS_KEPT,
+  MAX_BODY_BYTES,
+  PLANS_KEPT_PER_DOCUMENT,
+  STATEMENT_TIMEOUT_MS,
+  TIMEOUT_MS,
+} from "./limits.ts";
 import { createMaskError, type LogError } from "./maskError.ts";
+import { mutationChargePlugin } from "./mutationChargePlugin.ts";
 import { apiPreset } from "./preset.ts";
+import { trustedDocumentPlugin } from "./trustedDocumentPlugin.ts";
+import { checkTrustedDocuments, type TrustedDocuments } from "./trustedDocuments.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** PostGraphile and its HTTP half, without a socket of its own. */
@@ -18,23 +28,32 @@ export interface Engine {
   release(): Promise<void>;
 }
 
+export interface EngineOptions {
+  readonly isDevelopment: boolean;
+  readonly documents: TrustedDocuments;
+  readonly charge: Admission["charge"];
+  readonly log: LogError;
+}
+
 /**
  * Reads the database and builds the schema.
  * @throws what Postgres says, or a plain error when the schema cannot be built.
+ * @throws UsageError for a trusted document that the schema or the limits refuse.
  */
-export async function createEngine(
-  pool: pg.Pool,
-  options: { isDevelopment: boolean; log: LogError },
-): Promise<Engine> {
+export async function createEngine(pool: pg.Pool, options: EngineOptions): Promise<Engine> {
   const viewers = new WeakMap<IncomingMessage, Viewer>();
   const engine = postgraphile({
     extends: [apiPreset],
-    plugins: [documentRulePlugin({ introspection: options.isDevelopment })],
+    plugins: [
+      trustedDocumentPlugin(options.documents),
+      documentRulePlugin({ introspection: options.isDevelopment }),
+      mutationChargePlugin(options.charge),
+    ],
     pgServices: [createApiService(pool)],
     grafast: {
       timeouts: { planning: TIMEOUT_MS.planning, execution: TIMEOUT_MS.execution },
       // Who it is was found out before: an error thrown here would reach the client as it is.
-      context: ({ node }) => ({ pgSettings: settingsOf(node && viewers.get(node.req)) }),
+      context: ({ node }) => contextOf(node && viewers.get(node.req)),
     },
     grafserv: {
       graphqlPath: "/graphql",
@@ -50,6 +69,7 @@ export async function createEngine(
     },
   });
   const schema = await engine.getSchema();
+  checkTrustedDocuments(schema, options.documents);
   Object.assign(schema.extensions, {
     grafast: {
       ...schema.extensions.grafast,
@@ -76,13 +96,16 @@ export async function createEngine(
   };
 }
 
-/** Settings of each transaction: the role, and whom row-level security reads. */
-function settingsOf(viewer: Viewer | undefined): Record<string, string> {
+/** What plans see of the viewer, and the settings of each transaction: the role, and whom row-level security reads. */
+function contextOf(viewer: Viewer | undefined) {
   if (viewer === undefined) throw new Error("a request came to GraphQL without a viewer");
   return {
-    role: viewer.role,
-    "bookpost.user_id": viewer.userId ?? "",
-    statement_timeout: String(TIMEOUT_MS.statement),
-    timezone: "UTC",
+    viewer,
+    pgSettings: {
+      role: viewer.role,
+      "bookpost.user_id": viewer.userId ?? "",
+      statement_timeout: String(STATEMENT_TIMEOUT_MS[viewer.role]),
+      timezone: "UTC",
+    },
   };
 }

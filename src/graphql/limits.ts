@@ -44,10 +44,54 @@ export const PLANS_KEPT_PER_DOCUMENT = 10;
 export const MAX_BODY_BYTES = 50_000;
 
 /**
- * Milliseconds. One statement, planning, and a whole request; the last is
- * looked at between statements only. A page takes 20 ms; these end what hangs.
+ * Milliseconds. Planning, and a whole request; the latter is looked at between
+ * statements only. A page takes 20 ms; these end what hangs.
  */
-export const TIMEOUT_MS = { statement: 3_000, planning: 2_000, execution: 10_000 } as const;
+export const TIMEOUT_MS = { planning: 2_000, execution: 10_000 } as const;
+
+/**
+ * Milliseconds that one statement may take, by role, set in each transaction.
+ * Chosen: a visitor reads a list of carriers or one parcel by its key; a member
+ * has thousands of books at most; an operator counts everybody's (300,000
+ * parcels: 280 ms), and stays below the grace of a stop. The settings of a role are not loaded by SET ROLE,
+ * so they stand here; migrations/roles.sql bounds the login.
+ */
+export const STATEMENT_TIMEOUT_MS = {
+  bookpost_visitor: 1_000,
+  bookpost_member: 3_000,
+  bookpost_operator: 4_000,
+} as const;
+
+/**
+ * Requests in a minute, of one process. Chosen: a page is one request, so a
+ * member turns five a second; a visitor's address may be a whole office's; an
+ * operator is often a back office's program. `page`: looks at public tracking
+ * pages, and ends of emails, from one address.
+ */
+export const RATE_PER_MINUTE = { visitor: 120, member: 300, operator: 3_000, page: 60 } as const;
+
+/** What a mutation counts beside the request it comes in: it writes, and may ask a carrier. Chosen. */
+export const MUTATION_POINTS = 4;
+
+/**
+ * Buckets in which callers are counted, for each kind of caller. Of a thousand
+ * visitors in one minute 15 share theirs with another. Measured: a full kind takes 25 MB.
+ */
+export const RATE_BUCKETS = 65_536;
+
+/** Seconds by which the clocks of who signs and who checks may differ. Chosen: NTP keeps them within one; a container that slept does not. */
+export const TOKEN_CLOCK_SKEW_SECONDS = 30;
+
+/**
+ * Milliseconds. How long to wait for an identity provider's keys, how long they
+ * are good (so long a key that was withdrawn still works), and how soon a token
+ * that names another key may make us look again. jose's own figures; the
+ * timeout is chosen below its 5 s, because requests wait for it.
+ */
+export const JWKS = { timeoutMs: 3_000, keptMs: 600_000, cooldownMs: 30_000 } as const;
+
+/** Users of whom the id is remembered by the app's own, and for how many milliseconds. Chosen: some 200 bytes each. */
+export const KNOWN_USERS = { most: 10_000, keptMs: 60_000 } as const;
 
 /** Milliseconds for a client to send its request. Chosen: 50 kB over a bad line; Node's own default is five minutes. */
 export const RECEIVE_TIMEOUT_MS = 15_000;

@@ -7,7 +7,7 @@ import {
   OUR_SQLSTATES,
 } from "../db/mapDatabaseError.ts";
 import { BookpostError } from "../errors.ts";
-import { withoutSuggestion } from "./documentRulePlugin.ts";
+import { withoutSuggestion } from "./documentCheck.ts";
 
 type Code =
   | "BAD_INPUT"

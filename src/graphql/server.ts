@@ -6,22 +6,32 @@ import type { Config } from "../config.ts";
 import { mapDatabaseError } from "../db/mapDatabaseError.ts";
 import { createPool } from "../db/pool.ts";
 import { BookpostError } from "../errors.ts";
+import { createAdmission } from "./admission.ts";
 import { createEngine } from "./engine.ts";
+import { createUserFinder } from "./findUser.ts";
 import { createHealthCheck } from "./healthCheck.ts";
 import { MAX_SOCKETS, RECEIVE_TIMEOUT_MS, STOP_GRACE_MS } from "./limits.ts";
 import { requireLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
+import { createRateLimit, type RateLimits } from "./rateLimit.ts";
+import { createTokenReader } from "./readToken.ts";
 import { createRequestHandler } from "./requestHandler.ts";
+import { readTrustedDocuments } from "./trustedDocuments.ts";
 import { createUnsubscribe } from "./unsubscribe.ts";
 
 export interface ApiOptions {
-  readonly config: Pick<Config, "host" | "port" | "isDevelopment" | "jwtSecret" | "apiDatabaseUrl">;
+  readonly config: Pick<
+    Config,
+    "host" | "port" | "isDevelopment" | "jwtSecret" | "access" | "apiDatabaseUrl"
+  >;
   /** The owner's login; used where the API has none of its own. */
   readonly databaseUrl: string;
   /** The API's login, where the caller knows it and the environment does not (the embedded Postgres). */
   readonly apiDatabaseUrl?: string;
   /** Takes what people should look at; standard error if left out. */
   readonly log?: LogError;
+  /** Requests a minute, for who measures or tests; `RATE_PER_MINUTE` if left out. */
+  readonly rateLimits?: RateLimits;
 }
 
 export interface Api {
@@ -33,25 +43,39 @@ export interface Api {
 
 /**
  * Serves GraphQL over HTTP and resolves when it answers. The roles it runs as
- * can only read.
- * @throws UsageError when everybody would be the operator beyond this machine.
+ * can only read, and write by the functions that are theirs.
+ * @throws UsageError when everybody would be the operator beyond this machine, and for what is wrong with TRUSTED_DOCUMENTS.
  * @throws BookpostError when the port is taken, or the database is away or not migrated.
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
   const { config } = options;
-  if (config.jwtSecret === null) requireLoopback(config.host);
   const log = options.log ?? ((sentence) => console.error(sentence));
+  const readToken = createTokenReader(config, log);
+  if (readToken === null) requireLoopback(config.host);
+  const documents = readTrustedDocuments(config);
   const login = options.apiDatabaseUrl ?? config.apiDatabaseUrl ?? options.databaseUrl;
   const pool = createPool(login, "api", {
     onError: (error) => log(`API: a connection to Postgres was lost (${error.name})`),
   });
+  // Its own, so that an API whose connections are all busy is not taken for one without a database. The check itself tells of an error.
+  const healthPool = createPool(login, "health");
   try {
     await requireSchema(pool);
-    const engine = await createEngine(pool, { isDevelopment: config.isDevelopment, log });
+    const admission = createAdmission({
+      access: config.access,
+      readToken,
+      findUser: createUserFinder(pool),
+      rateLimit: createRateLimit(options.rateLimits),
+    });
+    const { isDevelopment } = config;
+    const { charge } = admission;
+    const engine = await createEngine(pool, { isDevelopment, documents, charge, log });
     const handler = createRequestHandler({
       config,
+      isOpen: readToken === null,
+      admission,
       engine,
-      isHealthy: createHealthCheck(pool),
+      isHealthy: createHealthCheck(healthPool),
       unsubscribe: createUnsubscribe(pool),
       log,
     });
@@ -64,12 +88,13 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       stop() {
         stopping ??= close(server)
           .then(() => engine.release())
-          .then(() => pool.end());
+          .then(() => Promise.all([pool.end(), healthPool.end()]))
+          .then(() => {});
         return stopping;
       },
     };
   } catch (error) {
-    await pool.end();
+    await Promise.all([pool.end(), healthPool.end()]);
     throw mapDatabaseError(error);
   }
 }

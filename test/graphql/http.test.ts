@@ -12,6 +12,7 @@ import {
   readAnswer,
   startApiForTest,
   startTestApi,
+  TEST_ACCESS,
   type TestApi,
 } from "./startTestApi.ts";
 
@@ -193,7 +194,14 @@ describe("without a secret", () => {
     "it does not listen on %s",
     async (host) => {
       const started = startApi({
-        config: { host, port: 0, isDevelopment: true, jwtSecret: null, apiDatabaseUrl: null },
+        config: {
+          host,
+          port: 0,
+          isDevelopment: true,
+          jwtSecret: null,
+          access: TEST_ACCESS,
+          apiDatabaseUrl: null,
+        },
         databaseUrl: db.url,
       });
       await expect(started).rejects.toMatchObject({
@@ -207,7 +215,14 @@ describe("without a secret", () => {
   it("it listens on every name of this machine", async () => {
     for (const host of ["127.0.0.1", "localhost"]) {
       const one = await startApi({
-        config: { host, port: 0, isDevelopment: true, jwtSecret: null, apiDatabaseUrl: null },
+        config: {
+          host,
+          port: 0,
+          isDevelopment: true,
+          jwtSecret: null,
+          access: TEST_ACCESS,
+          apiDatabaseUrl: null,
+        },
         databaseUrl: db.url,
       });
       expect((await get(`${one.url}/health`)).status).toBe(200);
@@ -260,6 +275,7 @@ describe("starting and stopping", () => {
     port: 0,
     isDevelopment: false,
     jwtSecret: new Secret(JWT_SECRET),
+    access: TEST_ACCESS,
     apiDatabaseUrl: null,
   };
 

@@ -1,5 +1,7 @@
 import { SignJWT } from "jose";
 import { onTestFinished } from "vitest";
+import { type AccessConfig, readAccessConfig } from "../../src/accessConfig.ts";
+import type { RateLimits } from "../../src/graphql/rateLimit.ts";
 import { startApi } from "../../src/graphql/server.ts";
 import { Secret } from "../../src/secret.ts";
 import type { TestDatabase } from "../helpers/database.ts";
@@ -7,6 +9,12 @@ import type { TestDatabase } from "../helpers/database.ts";
 export const JWT_SECRET = "a secret for tests, 32 letters or more";
 
 const KEY = new TextEncoder().encode(JWT_SECRET);
+
+/** What an empty environment says of access, and every document answered, in production too. */
+export const TEST_ACCESS: AccessConfig = {
+  ...readAccessConfig({}, { hasSecret: true }),
+  trustedDocuments: "any",
+};
 
 /** An answer of the API: HTTP status and the body as JSON. */
 export interface Answer {
@@ -55,7 +63,12 @@ export async function readAnswer(response: Response): Promise<Answer> {
 /** The API on a free port of this machine. */
 export async function startTestApi(
   db: Pick<TestDatabase, "url" | "apiUrl">,
-  options: { jwtSecret?: string | null; isDevelopment?: boolean } = {},
+  options: {
+    jwtSecret?: string | null;
+    isDevelopment?: boolean;
+    access?: Partial<AccessConfig>;
+    rateLimits?: RateLimits;
+  } = {},
 ): Promise<TestApi> {
   const log: string[] = [];
   const jwtSecret = options.jwtSecret === undefined ? JWT_SECRET : options.jwtSecret;
@@ -65,11 +78,13 @@ export async function startTestApi(
       port: 0,
       isDevelopment: options.isDevelopment ?? false,
       jwtSecret: jwtSecret === null ? null : new Secret(jwtSecret),
+      access: { ...TEST_ACCESS, ...options.access },
       apiDatabaseUrl: null,
     },
     databaseUrl: db.url,
     apiDatabaseUrl: db.apiUrl,
     log: (sentence) => log.push(sentence),
+    ...(options.rateLimits && { rateLimits: options.rateLimits }),
   });
   return {
     ...api,

@@ -73,11 +73,13 @@ test("a token shows its parcel to a visitor: where it is, and nothing that says 
   expect(JSON.stringify(seen)).not.toContain("Ulysses");
   expect(seen.carrier_name).toBe(
     (
-      await client.query("reset role").then(() =>
-        one<{ name: string }>(client, "select name from bookpost.carriers where code = $1", [
-          carrier,
-        ]),
-      )
+      await client
+        .query("reset role")
+        .then(() =>
+          one<{ name: string }>(client, "select name from bookpost.carriers where code = $1", [
+            carrier,
+          ]),
+        )
     ).name,
   );
 });
