@@ -32,6 +32,8 @@ export interface EngineOptions {
   readonly isDevelopment: boolean;
   readonly documents: TrustedDocuments;
   readonly charge: Admission["charge"];
+  /** Where people reach the server from outside, or null. */
+  readonly publicUrl: string | null;
   readonly log: LogError;
 }
 
@@ -53,7 +55,10 @@ export async function createEngine(pool: pg.Pool, options: EngineOptions): Promi
     grafast: {
       timeouts: { planning: TIMEOUT_MS.planning, execution: TIMEOUT_MS.execution },
       // Who it is was found out before: an error thrown here would reach the client as it is.
-      context: ({ node }) => contextOf(node && viewers.get(node.req)),
+      context: ({ node }) => ({
+        ...contextOf(node && viewers.get(node.req)),
+        publicUrl: options.publicUrl,
+      }),
     },
     grafserv: {
       graphqlPath: "/graphql",

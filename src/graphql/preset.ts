@@ -11,6 +11,7 @@ import { notificationMessage } from "./notificationMessage.ts";
 import { orderPlugin } from "./orderPlugin.ts";
 import { pageSizePlugin } from "./pageSizePlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
+import { sharing } from "./sharing.ts";
 import { trackingEventOrder } from "./trackingEventOrder.ts";
 
 /** What would open something by itself; `schemaTags.ts` opens the rest by name. */
@@ -49,6 +50,7 @@ export const apiPreset: GraphileConfig.Preset = {
     filterOperatorsPlugin,
     descriptionPlugin,
     notificationMessage,
+    sharing,
     // Everyone sees the carriers, and these keys are never null.
     changeNullability({ Parcel: { carrier: false }, CarrierCircuit: { api: false } }),
   ],

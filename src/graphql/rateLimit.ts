@@ -16,11 +16,14 @@ export interface RateLimit {
 
 /**
  * Counts what each caller asks of this process in a minute, which begins with
- * her first request. A caller is one of `RATE_BUCKETS` buckets, found by a hash
+ * her first request. A caller is one of so many buckets, found by a hash
  * that nobody outside can compute: so memory has a bound however many addresses
  * there are, and nobody can choose with whom to share.
  */
-export function createRateLimit(perMinute: RateLimits = RATE_PER_MINUTE): RateLimit {
+export function createRateLimit(
+  perMinute: RateLimits = RATE_PER_MINUTE,
+  buckets = RATE_BUCKETS,
+): RateLimit {
   const key = randomBytes(32);
   const limiters = new Map(
     Object.entries(perMinute).map(([kind, points]) => [
@@ -30,8 +33,7 @@ export function createRateLimit(perMinute: RateLimits = RATE_PER_MINUTE): RateLi
   );
   return {
     async take(kind, caller, points = 1) {
-      const bucket =
-        createHmac("sha256", key).update(caller).digest().readUInt32BE() % RATE_BUCKETS;
+      const bucket = createHmac("sha256", key).update(caller).digest().readUInt32BE() % buckets;
       try {
         await limiters.get(kind)?.consume(bucket, points);
       } catch (result) {

@@ -92,6 +92,21 @@ const tags: JSONPgSmartTags["config"] = {
         notifications_one_per_status_version: { tags: { behavior: "-single" } },
       },
     },
+    "bookpost.tracking_links": {
+      tags: {
+        defaultOrder: "CREATED_AT_DESC",
+        // Each said once more without the column that is there for a foreign key's sake.
+        foreignKey: [
+          "(book_id) references bookpost.books (id)|@foreignFieldName trackingLinks",
+          "(parcel_id) references bookpost.parcels (id)|@behavior -connection -list",
+        ],
+      },
+      attribute: { created_at: ORDER },
+      constraint: {
+        tracking_links_show_a_parcel_of_the_book: { tags: { behavior: "-*" } },
+        tracking_links_belong_to_the_books_owner: { tags: { behavior: "-*" } },
+      },
+    },
     "bookpost.carriers": {
       tags: {
         behavior: [LISTED, BY_KEY],

@@ -16,6 +16,7 @@ import type { LogError } from "./maskError.ts";
 import { createRateLimit, type RateLimits } from "./rateLimit.ts";
 import { createTokenReader } from "./readToken.ts";
 import { createRequestHandler } from "./requestHandler.ts";
+import { createSharedParcelReader } from "./sharedParcelReader.ts";
 import { readTrustedDocuments } from "./trustedDocuments.ts";
 import { createUnsubscribe } from "./unsubscribe.ts";
 
@@ -69,7 +70,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     });
     const { isDevelopment } = config;
     const { charge } = admission;
-    const engine = await createEngine(pool, { isDevelopment, documents, charge, log });
+    const { publicUrl } = config.access;
+    const engine = await createEngine(pool, { isDevelopment, documents, charge, publicUrl, log });
     const handler = createRequestHandler({
       config,
       isOpen: readToken === null,
@@ -77,6 +79,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       engine,
       isHealthy: createHealthCheck(healthPool),
       unsubscribe: createUnsubscribe(pool),
+      readSharedParcel: createSharedParcelReader(pool),
       log,
     });
     const server = createServer({ requestTimeout: RECEIVE_TIMEOUT_MS }, handler);
