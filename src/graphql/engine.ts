@@ -17,6 +17,7 @@ import { mutationChargePlugin } from "./mutationChargePlugin.ts";
 import { apiPreset } from "./preset.ts";
 import { trustedDocumentPlugin } from "./trustedDocumentPlugin.ts";
 import { checkTrustedDocuments, type TrustedDocuments } from "./trustedDocuments.ts";
+import { variableDepthPlugin } from "./variableDepthPlugin.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** PostGraphile and its HTTP half, without a socket of its own. */
@@ -47,6 +48,7 @@ export async function createEngine(pool: pg.Pool, options: EngineOptions): Promi
   const engine = postgraphile({
     extends: [apiPreset],
     plugins: [
+      variableDepthPlugin,
       trustedDocumentPlugin(options.documents),
       documentRulePlugin({ introspection: options.isDevelopment }),
       mutationChargePlugin(options.charge),

@@ -34,6 +34,9 @@ export const DOCUMENT = {
   errors: 5,
 } as const;
 
+/** Levels of lists and objects in variables. Chosen: a list in a filter has four. */
+export const VARIABLE_DEPTH = 8;
+
 /** Documents that are kept parsed and planned. Measured: a hundred pages of four levels take 25 MB. */
 export const DOCUMENTS_KEPT = 100;
 
@@ -95,6 +98,9 @@ export const KNOWN_USERS = { most: 10_000, keptMs: 60_000 } as const;
 
 /** Milliseconds for a client to send its request. Chosen: 50 kB over a bad line; Node's own default is five minutes. */
 export const RECEIVE_TIMEOUT_MS = 15_000;
+
+/** Milliseconds between looks for clients that are too slow. Node's own default is 30 s, which would double the time above. */
+export const RECEIVE_CHECK_MS = 1_000;
 
 /** Milliseconds that requests under way may still take when we stop: the longest statement, and a little. */
 export const STOP_GRACE_MS = 5_000;

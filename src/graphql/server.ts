@@ -10,7 +10,7 @@ import { createAdmission } from "./admission.ts";
 import { createEngine } from "./engine.ts";
 import { createUserFinder } from "./findUser.ts";
 import { createHealthCheck } from "./healthCheck.ts";
-import { MAX_SOCKETS, RECEIVE_TIMEOUT_MS, STOP_GRACE_MS } from "./limits.ts";
+import { MAX_SOCKETS, RECEIVE_CHECK_MS, RECEIVE_TIMEOUT_MS, STOP_GRACE_MS } from "./limits.ts";
 import { requireLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
 import { createRateLimit, type RateLimits } from "./rateLimit.ts";
@@ -82,7 +82,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       readSharedParcel: createSharedParcelReader(pool),
       log,
     });
-    const server = createServer({ requestTimeout: RECEIVE_TIMEOUT_MS }, handler);
+    const server = createServer(
+      { requestTimeout: RECEIVE_TIMEOUT_MS, connectionsCheckingInterval: RECEIVE_CHECK_MS },
+      handler,
+    );
     server.maxConnections = MAX_SOCKETS;
     await listen(server, config.host, config.port);
     let stopping: Promise<void> | undefined;

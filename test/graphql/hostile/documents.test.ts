@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../helpers/database.ts";
-import { signToken, startTestApi, type TestApi } from "../startTestApi.ts";
+import { readAnswer, signToken, startTestApi, type TestApi } from "../startTestApi.ts";
 
 let db: TestDatabase;
 let api: TestApi;
@@ -31,8 +32,16 @@ const circle = (levels: number): string =>
     : `parcels(first: 1) { nodes { books(first: 1) { nodes { ${circle(levels - 1)} } } } }`;
 
 const hostile: readonly (readonly [what: string, document: string, sentence: RegExp])[] = [
+  // Without a measure 28 keep a process busy for half an hour, 60 for longer than there are atoms to count with.
   ["fragments that double 16 times", doubling(16), /billions of fields|has [\d,]+ fields/],
+  ["fragments that double 28 times, in 1.2 kB", doubling(28), /has 536,870,913 fields/],
   ["fragments that double 60 times", doubling(60), /billions of fields/],
+  ["fragments that double 250 times, in 12 kB", doubling(250), /characters/],
+  [
+    "a circle of three fragments",
+    "{ books { nodes { ...a } } } fragment a on Book { ...b } fragment b on Book { ...c } fragment c on Book { ...a }",
+    /contains itself/,
+  ],
   [
     "a fragment that contains itself",
     "{ books { nodes { ...a } } } fragment a on Book { ...b } fragment b on Book { ...a }",
@@ -88,6 +97,28 @@ const hostile: readonly (readonly [what: string, document: string, sentence: Reg
   ["no operation", "fragment f on Book { id }", /this one has 0/],
   ["a long document", `{ books { totalCount } } #${"x".repeat(10_000)}`, /characters/],
   ["a document of braces", "{a".repeat(4_000), /1000 tokens/],
+  ["8,000 braces", "{".repeat(8_000), /Syntax Error/],
+  [
+    "10,000 variables",
+    `query (${repeat(10_000, (n) => `$v${n}:Int`)}) { books { totalCount } }`,
+    /at most 50000 bytes/,
+  ],
+  [
+    "as many variables as fit",
+    `query (${repeat(900, (n) => `$v${n}:Int`)}) { books { totalCount } }`,
+    /1000 tokens/,
+  ],
+  ["a list within lists", `{ books(filter: {id: {in: ${"[".repeat(3_000)}`, /1000 tokens/],
+  [
+    "one fragment spread many times",
+    `{ books { nodes { ${repeat(300, () => "...f")} } } } fragment f on Book { id }`,
+    /302 fields/,
+  ],
+  [
+    "fragments that are never used",
+    `{ books { totalCount } } ${repeat(130, (n) => `fragment f${n} on Book { id title }`)}`,
+    /1000 tokens/,
+  ],
   [
     "unused variables",
     `query (${repeat(400, (n) => `$v${n}: Int`)}) { books { totalCount } }`,
@@ -96,19 +127,109 @@ const hostile: readonly (readonly [what: string, document: string, sentence: Reg
   ["nested input", `{ books(filter: ${"{id:".repeat(600)}) { totalCount } }`, /1000 tokens/],
 ];
 
+/** What reaches Postgres while `work` runs, but for the statements that begin and end a transaction. */
+async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
+  const spy = vi.spyOn(pg.Client.prototype, "query");
+  try {
+    await work();
+    return spy.mock.calls.map(
+      ([first]) => (first as unknown as { text?: string }).text ?? String(first),
+    );
+  } finally {
+    spy.mockRestore();
+  }
+}
+
 describe("a document that would cost too much", () => {
   it.each(hostile)("is refused before it is planned: %s", async (_what, document, sentence) => {
-    const { status, body } = await api.query(document, { token });
-    expect(status).toBe(400);
-    expect(body.data).toBeUndefined();
-    expect(body.errors).toHaveLength(1);
-    expect(body.errors[0].message).toMatch(sentence);
+    const statements = await statementsOf(async () => {
+      const { status, body } = await api.query(document, { token });
+      expect(status).toBe(document.length > 50_000 ? 413 : 400);
+      expect(body.data).toBeUndefined();
+      expect(body.errors).toHaveLength(1);
+      expect(body.errors[0].message).toMatch(sentence);
+    });
+    expect(statements).toEqual([]);
   });
 
-  it("leaves the API answering", async () => {
-    await Promise.all(hostile.map(([, document]) => api.query(document, { token })));
-    const { body } = await api.query("{ carriers { nodes { code } } }");
-    expect(body.data.carriers.nodes.length).toBeGreaterThan(5);
+  it("is seen by this count, where it is let through", async () => {
+    const statements = await statementsOf(() => api.query("{ books { totalCount } }", { token }));
+    expect(statements.join()).toContain("count(");
+  });
+
+  it("keeps nobody else waiting, and takes no memory that is worth naming", async () => {
+    const all = () => hostile.map(([, document]) => api.query(document, { token }));
+    await Promise.all(all());
+    const before = process.memoryUsage.rss();
+    for (let round = 0; round < 10; round++) {
+      const attack = Promise.all(all());
+      // Asked last, in the middle of it. One document of these, planned, would hold the process for good.
+      const { body } = await api.query("{ carriers { nodes { code } } }");
+      expect(body.data.carriers.nodes.length).toBeGreaterThan(5);
+      await attack;
+    }
+    // Generous: planned without a measure, some of these took 300 to 800 MB each.
+    expect(process.memoryUsage.rss() - before).toBeLessThan(200 * 1024 * 1024);
+  });
+});
+
+describe("variables", () => {
+  const list = "query ($ids: [UUID!]) { books(filter: { id: { in: $ids } }) { totalCount } }";
+  const one = "query ($id: UUID!) { book(id: $id) { title } }";
+  const page = "query ($n: Int) { books(first: $n) { nodes { id } } }";
+
+  it.each([
+    ["a list within 10,000 lists", list, `{"ids":${"[".repeat(10_000)}${"]".repeat(10_000)}}`],
+    ["an object within 8,000", list, `{"ids":${'{"a":'.repeat(8_000)}1${"}".repeat(8_000)}}`],
+    ["an object where a text must be", one, '{"id":{"toString":"x"}}'],
+    ["a text that is no id", one, '{"id":"\' or true --"}'],
+    ["a text with NUL", one, '{"id":"\\u0000"}'],
+    ["half a character", one, '{"id":"\\ud800"}'],
+    ["a page of minus one", page, '{"n":-1}'],
+    ["a page of 2,147,483,647", page, '{"n":2147483647}'],
+    ["a page of 10^400", page, '{"n":1e400}'],
+    ["nothing where something must be", one, "{}"],
+  ])(
+    "of this kind are refused, and Postgres hears nothing: %s",
+    async (_what, query, variables) => {
+      const statements = await statementsOf(async () => {
+        const response = await fetch(`${api.url}/graphql`, {
+          method: "POST",
+          headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+          body: `{"query":${JSON.stringify(query)},"variables":${variables}}`,
+        });
+        const { errors, data } = (await readAnswer(response)).body;
+        expect(errors).toHaveLength(1);
+        expect(data?.books ?? data?.book ?? null).toBeNull();
+        expect(JSON.stringify(errors)).not.toMatch(/at .*\.[jt]s|node_modules|call stack/);
+      });
+      expect(statements.filter((text) => /select .* from/i.test(text))).toEqual([]);
+    },
+  );
+
+  it("may be eight levels deep, and not nine", async () => {
+    const nested = (levels: number) => JSON.parse(`${"[".repeat(levels)}1${"]".repeat(levels)}`);
+    const ask = (levels: number) =>
+      api.query("{ books { totalCount } }", { token, variables: { unused: nested(levels) } });
+    expect((await ask(7)).body).toEqual({ data: { books: { totalCount: 0 } } });
+    const { status, body } = await ask(8);
+    expect(status).toBe(400);
+    expect(body.errors[0].message).toBe("Variables may be nested 8 levels deep; these are deeper.");
+  });
+
+  it("that fill the body are answered: 1,000 ids", async () => {
+    const ids = Array.from({ length: 1_000 }, () => crypto.randomUUID());
+    const { body } = await api.query(list, { token, variables: { ids } });
+    expect(body).toEqual({ data: { books: { totalCount: 0 } } });
+  });
+
+  it("that nobody asked for, and names from an object's own words, change nothing", async () => {
+    const response = await fetch(`${api.url}/graphql`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+      body: `{"query":"{ books { totalCount } }","variables":{"__proto__":{"role":"postgres"},"constructor":1,"x":${JSON.stringify("y".repeat(40_000))}},"extensions":{"a":{"b":[1]}},"operationName":null,"pgSettings":{"role":"postgres"}}`,
+    });
+    expect(await response.json()).toEqual({ data: { books: { totalCount: 0 } } });
   });
 });
 
