@@ -3,12 +3,12 @@ import {
   type PgClient,
   sideEffectWithPgClient,
 } from "postgraphile/@dataplan/pg";
+import type { NodePostgresPgClient } from "postgraphile/@dataplan/pg/adaptors/pg";
 import { access, context, type FieldArgs, lambda, object, type Step } from "postgraphile/grafast";
 import { extendSchema, gql } from "postgraphile/utils";
 import { readSharedParcels } from "../sql/readSharedParcels.ts";
 import { revokeTrackingLink } from "../sql/revokeTrackingLink.ts";
 import { shareParcel } from "../sql/shareParcel.ts";
-import { queryableOf } from "./queryableOf.ts";
 
 /** A link's page; null where nobody said under which address people reach this server. */
 function urlOf({ base, token }: { base?: string | null; token: string }): string | null {
@@ -17,13 +17,14 @@ function urlOf({ base, token }: { base?: string | null; token: string }): string
 
 /** Outside of the plan, so that grafast knows it again and asks once for all. */
 const readParcels = (client: PgClient, tokens: readonly string[]) =>
-  readSharedParcels(queryableOf(client), tokens);
+  readSharedParcels((client as NodePostgresPgClient).rawClient, tokens);
 
 /** Public links to parcels: a member makes and ends hers, and whoever has a token sees the one parcel. */
 export const sharing: GraphileConfig.Plugin = extendSchema((build) => {
-  const executor = build.input.pgRegistry.pgExecutors.main;
-  const trackingLinks = build.input.pgRegistry.pgResources.tracking_links;
-  if (!executor || !trackingLinks) throw new Error("the database has no bookpost.tracking_links");
+  // biome-ignore lint/suspicious/noExplicitAny: only the database knows its tables, and that its clients are node-postgres'.
+  const { pgExecutors, pgResources } = build.input.pgRegistry as any;
+  const executor = pgExecutors.main;
+  const trackingLinks = pgResources.tracking_links;
   return {
     typeDefs: gql`
       extend type Query {
@@ -101,7 +102,7 @@ export const sharing: GraphileConfig.Plugin = extendSchema((build) => {
 
       input RevokeTrackingLinkInput {
         """The link."""
-        id: UUID!
+        trackingLinkId: UUID!
       }
 
       type RevokeTrackingLinkPayload {
@@ -130,21 +131,21 @@ export const sharing: GraphileConfig.Plugin = extendSchema((build) => {
                 bookId: fieldArgs.getRaw(["input", "bookId"]),
                 days: fieldArgs.getRaw(["input", "days"]),
               }),
-              (client, { bookId, days }) =>
-                shareParcel(
-                  queryableOf(client),
-                  bookId as string,
-                  (days as number | undefined) ?? null,
-                ),
+              (client: NodePostgresPgClient, { bookId, days }: { bookId: string; days?: number }) =>
+                shareParcel(client.rawClient, bookId, days ?? null),
             );
             return object({ made: $made });
           },
           revokeTrackingLink(_$root: Step, fieldArgs: FieldArgs) {
-            const $id = fieldArgs.getRaw(["input", "id"]);
-            const $done = sideEffectWithPgClient(executor, $id, async (client, id) => {
-              await revokeTrackingLink(queryableOf(client), id as string);
-              return id;
-            });
+            const $id = fieldArgs.getRaw(["input", "trackingLinkId"]);
+            const $done = sideEffectWithPgClient(
+              executor,
+              $id,
+              async (client: NodePostgresPgClient, id: string) => {
+                await revokeTrackingLink(client.rawClient, id);
+                return id;
+              },
+            );
             return object({ id: $done });
           },
         },

@@ -45,7 +45,7 @@ afterAll(async () => {
 
 const SHARE = `mutation ($input: ShareBookInput!) { shareBook(input: $input) {
   token url trackingLink { id expiresAt revokedAt book { title } parcel { trackingNumber } } } }`;
-const REVOKE = `mutation ($id: UUID!) { revokeTrackingLink(input: { id: $id }) { trackingLink { id revokedAt } } }`;
+const REVOKE = `mutation ($id: UUID!) { revokeTrackingLink(input: { trackingLinkId: $id }) { trackingLink { id revokedAt } } }`;
 
 async function share(token = ann, input: Record<string, unknown> = {}, to: TestApi = api) {
   const { body } = await to.query(SHARE, {
