@@ -10,6 +10,7 @@ import {
   startTestApi,
   type TestApi,
 } from "./startTestApi.ts";
+import { statementsOf } from "./statementsOf.ts";
 
 const PUBLIC_URL = "https://post.example";
 const TITLE = "Ulysses";
@@ -214,6 +215,21 @@ describe("a token that opens nothing", () => {
       expect(answers[1]).toEqual(answers[0]);
       expect(answers[2]).toEqual(answers[0]);
     }
+  });
+
+  it("costs the same statements, whichever it is", async () => {
+    const [expired, revoked] = [await share(), await share()];
+    await db.pool.query(
+      "update bookpost.tracking_links set created_at = now() - interval '2 days', expires_at = now() - interval '1 second' where id = $1",
+      [expired.trackingLink.id],
+    );
+    await api.query(REVOKE, { token: ann, variables: { id: revoked.trackingLink.id } });
+    const costs = [];
+    for (const token of ["x".repeat(43), expired.token, revoked.token])
+      costs.push(await statementsOf(() => open(token)));
+    expect(costs[0]?.join()).toContain("bookpost.shared_parcel");
+    expect(costs[1]).toEqual(costs[0]);
+    expect(costs[2]).toEqual(costs[0]);
   });
 
   it.each([
