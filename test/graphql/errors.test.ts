@@ -1,9 +1,10 @@
 import pg from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { until } from "../helpers/until.ts";
 import { seedBook, seedUser } from "./seedBooks.ts";
 import { signToken, startTestApi, type TestApi } from "./startTestApi.ts";
+import { statementsOf } from "./statementsOf.ts";
 
 let db: TestDatabase;
 let api: TestApi;
@@ -132,15 +133,8 @@ it("connections that Postgres ends are replaced, and the API goes on", async () 
 describe("how many statements", () => {
   /** The statements that read, while `work` runs. */
   async function countSelects(work: () => Promise<unknown>): Promise<number> {
-    const spy = vi.spyOn(pg.Client.prototype, "query");
-    try {
-      await work();
-      return spy.mock.calls
-        .map(([first]) => (first as unknown as { text?: string }).text ?? String(first))
-        .filter((text) => /^\s*select/i.test(text) && !text.includes("set_config")).length;
-    } finally {
-      spy.mockRestore();
-    }
+    const sent = await statementsOf(work);
+    return sent.filter((text) => /^\s*select/i.test(text) && !text.includes("set_config")).length;
   }
 
   it("a page costs does not grow with its rows", async () => {
@@ -165,6 +159,7 @@ describe("how many statements", () => {
     });
     expect(answer?.body.data.books.nodes).toHaveLength(31);
     expect(many).toBe(one);
+    expect(many).toBeGreaterThan(0);
     expect(many).toBeLessThanOrEqual(2);
   });
 });

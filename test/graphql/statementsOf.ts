@@ -1,24 +1,40 @@
 import pg from "pg";
 import { vi } from "vitest";
 
+/** What a connection of node-postgres writes with; its types leave this out. */
+interface Wire {
+  readonly parsedStatements?: Readonly<Record<string, string>>;
+  query(text: string): void;
+  parse(statement: { readonly name?: string; readonly text: string }): void;
+  bind(use: { readonly statement?: string }): void;
+}
+
 /**
- * What goes over the wire to Postgres from this process while `work` runs: texts
- * of statements, and of a prepared one that is used again its name. Heard where
- * each connection writes, since a pool's clients may be wrapped in anything.
+ * The statements that this process sends to Postgres while `work` runs, each
+ * time it sends them. Heard where connections write: a pool's client may be
+ * wrapped when it connects, and then a spy on its class hears nothing.
  */
 export async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
   const sent: string[] = [];
-  // biome-ignore lint/suspicious/noExplicitAny: pg's types leave out what a connection writes.
-  const wire = (pg as any).Connection.prototype;
-  const spies = (["query", "parse", "bind"] as const).map((method) => {
-    const write = wire[method];
-    return vi.spyOn(wire, method).mockImplementation(function (this: unknown, ...args: unknown[]) {
-      const [first] = args as [string | { text?: string; statement?: string }];
-      const told = typeof first === "string" ? first : (first.text ?? first.statement ?? "");
-      if (told !== "") sent.push(told);
-      return write.apply(this, args);
-    });
-  });
+  const parsed = new Map<string, string>();
+  const wire = pg.Connection.prototype as unknown as Wire;
+  const { query, parse, bind } = wire;
+  const spies = [
+    vi.spyOn(wire, "query").mockImplementation(function (this: Wire, text) {
+      sent.push(text);
+      return query.call(this, text);
+    }),
+    vi.spyOn(wire, "parse").mockImplementation(function (this: Wire, statement) {
+      parsed.set(statement.name ?? "", statement.text);
+      return parse.call(this, statement);
+    }),
+    // A prepared statement is parsed once and bound at each use.
+    vi.spyOn(wire, "bind").mockImplementation(function (this: Wire, use) {
+      const name = use.statement ?? "";
+      sent.push(this.parsedStatements?.[name] ?? parsed.get(name) ?? name);
+      return bind.call(this, use);
+    }),
+  ];
   try {
     await work();
     return sent;

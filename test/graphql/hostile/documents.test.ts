@@ -154,10 +154,9 @@ describe("a document that would cost too much", () => {
   });
 
   it("is seen by this count, where it is let through", async () => {
-    // The second time it is a prepared statement by its name.
     for (let time = 0; time < 3; time++) {
       const sent = await statementsOf(() => api.query("{ books { totalCount } }", { token }));
-      expect(sent.length).toBeGreaterThan(2);
+      expect(sent.filter((text) => text.includes("count("))).toHaveLength(1);
     }
   });
 
