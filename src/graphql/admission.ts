@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import { mapDatabaseError } from "../db/mapDatabaseError.ts";
 import { BookpostError } from "../errors.ts";
 import { callerAddress } from "./callerAddress.ts";
+import type { LogError } from "./maskError.ts";
 import type { CallerKind, RateLimit } from "./rateLimit.ts";
 import type { Token, TokenReader } from "./readToken.ts";
 import { BadToken, CannotTell } from "./refusal.ts";
@@ -21,6 +22,7 @@ export interface AdmissionOptions {
   readonly readToken: TokenReader | null;
   readonly findUser: (appUserId: string) => Promise<string | null>;
   readonly rateLimit: RateLimit;
+  readonly log: LogError;
 }
 
 export interface Admission {
@@ -41,14 +43,35 @@ type Request = Pick<IncomingMessage, "headers" | "socket">;
 
 /** The one door of HTTP and WebSocket. */
 export function createAdmission(options: AdmissionOptions): Admission {
-  const { access, readToken, findUser, rateLimit } = options;
+  const { access, readToken, findUser, rateLimit, log } = options;
+  let hasTold = false;
 
-  async function check(read: TokenReader, authorization: string, address: string): Promise<Token> {
+  /** Counts a visitor by address; once tells people when that may be a proxy's. */
+  async function chargeAddress(kind: CallerKind, request: Request, address: string): Promise<void> {
+    try {
+      await rateLimit.take(kind, address);
+    } catch (error) {
+      if (!hasTold && access.proxies === 0 && request.headers["x-forwarded-for"] !== undefined) {
+        hasTold = true;
+        log(
+          "API: a visitor was refused for too many requests, and X-Forwarded-For was not believed. If a proxy stands before the API, all its visitors count as one: set TRUST_PROXY=1.",
+        );
+      }
+      throw error;
+    }
+  }
+
+  async function check(
+    read: TokenReader,
+    authorization: string,
+    request: Request,
+    address: string,
+  ): Promise<Token> {
     try {
       return await read(authorization);
     } catch (error) {
       // Whoever guesses is counted by address. A good token passes all the same: many people may share one.
-      if (error instanceof BadToken) await rateLimit.take("visitor", address);
+      if (error instanceof BadToken) await chargeAddress("visitor", request, address);
       throw error;
     }
   }
@@ -74,16 +97,16 @@ export function createAdmission(options: AdmissionOptions): Admission {
       const address = callerAddress(request, access.proxies);
       if (readToken === null) return operatorOf(address);
       if (authorization === undefined) {
-        await rateLimit.take("visitor", address);
+        await chargeAddress("visitor", request, address);
         return visitorOf(address);
       }
-      const token = await check(readToken, authorization, address);
+      const token = await check(readToken, authorization, request, address);
       const { role, subject: caller, expiresAt } = token;
       await rateLimit.take(KINDS[role], caller);
       return { role, caller, expiresAt, userId: await userIdOf(token) };
     },
     async chargePage(request) {
-      await rateLimit.take("page", callerAddress(request, access.proxies));
+      await chargeAddress("page", request, callerAddress(request, access.proxies));
     },
   };
 }

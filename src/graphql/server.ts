@@ -67,6 +67,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       readToken,
       findUser: createUserFinder(pool),
       rateLimit: createRateLimit(options.rateLimits),
+      log,
     });
     const { isDevelopment } = config;
     const { charge } = admission;

@@ -79,11 +79,15 @@ describe("a caller who asks too much in a minute", () => {
     const bare = await startApiForTest(db, { rateLimits: FEW });
     for (let n = 0; n < FEW.visitor; n++) await ask(bare.url, `192.0.2.${n}`);
     expectRefusal(await ask(bare.url, "192.0.2.200"));
+    expectRefusal(await ask(bare.url, "192.0.2.201"));
+    // Whoever has forgotten the proxy is told, once.
+    expect(bare.log).toEqual([expect.stringContaining("set TRUST_PROXY=1")]);
     const behind = await startApiForTest(db, { rateLimits: FEW, access: { proxies: 1 } });
     for (let n = 0; n < FEW.visitor; n++)
       expect((await ask(behind.url, `203.0.113.${n}, 192.0.2.1`)).status).toBe(200);
     expectRefusal(await ask(behind.url, "203.0.113.99, 192.0.2.1"));
     expect((await ask(behind.url, "192.0.2.2")).status).toBe(200);
+    expect(behind.log).toEqual([]);
   });
 
   it("is refused before a byte of the body is read", async () => {
