@@ -29,7 +29,7 @@ export interface Admission {
   /**
    * Says who is asking, from the Authorization header (or what a socket sends
    * in its place), and counts it as one request: before a body is read, and
-   * before any work of the database's but the search for an `app_user_id`.
+   * before the database is asked who has this `app_user_id`.
    * @throws Refusal: BadToken, TooMany, CannotTell.
    */
   admit(request: Request, authorization: string | undefined): Promise<Viewer>;
@@ -95,10 +95,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
     charge,
     async admit(request, authorization) {
       const address = callerAddress(request, access.proxies);
-      if (readToken === null) return operatorOf(address);
+      if (readToken === null) return withoutToken("bookpost_operator", address);
       if (authorization === undefined) {
         await chargeAddress("visitor", request, address);
-        return visitorOf(address);
+        return withoutToken("bookpost_visitor", address);
       }
       const token = await check(readToken, authorization, request, address);
       const { role, subject: caller, expiresAt } = token;
@@ -111,10 +111,6 @@ export function createAdmission(options: AdmissionOptions): Admission {
   };
 }
 
-function visitorOf(address: string): Viewer {
-  return { role: "bookpost_visitor", userId: null, expiresAt: null, caller: address };
-}
-
-function operatorOf(address: string): Viewer {
-  return { role: "bookpost_operator", userId: null, expiresAt: null, caller: address };
+function withoutToken(role: Role, address: string): Viewer {
+  return { role, userId: null, expiresAt: null, caller: address };
 }

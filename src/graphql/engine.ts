@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type pg from "pg";
 import { postgraphile } from "postgraphile";
 import { grafserv } from "postgraphile/grafserv/node";
+import { NoSchemaIntrospectionCustomRule, specifiedRules } from "postgraphile/graphql";
 import type { Admission } from "./admission.ts";
 import { createApiService } from "./apiService.ts";
 import { documentRulePlugin } from "./documentRulePlugin.ts";
@@ -45,12 +46,15 @@ export interface EngineOptions {
  */
 export async function createEngine(pool: pg.Pool, options: EngineOptions): Promise<Engine> {
   const viewers = new WeakMap<IncomingMessage, Viewer>();
+  const rules = options.isDevelopment
+    ? specifiedRules
+    : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   const engine = postgraphile({
     extends: [apiPreset],
     plugins: [
       variableDepthPlugin,
       trustedDocumentPlugin(options.documents),
-      documentRulePlugin({ introspection: options.isDevelopment }),
+      documentRulePlugin(rules),
       mutationChargePlugin(options.charge),
     ],
     pgServices: [createApiService(pool)],
@@ -76,7 +80,7 @@ export async function createEngine(pool: pg.Pool, options: EngineOptions): Promi
     },
   });
   const schema = await engine.getSchema();
-  checkTrustedDocuments(schema, options.documents);
+  checkTrustedDocuments(schema, rules, options.documents);
   Object.assign(schema.extensions, {
     grafast: {
       ...schema.extensions.grafast,

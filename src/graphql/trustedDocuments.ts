@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type GraphQLSchema, specifiedRules } from "postgraphile/graphql";
+import type { GraphQLSchema, ValidationRule } from "postgraphile/graphql";
 import type { Config } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import { createDocumentCheck } from "./documentCheck.ts";
@@ -47,9 +47,13 @@ function parse(path: string): ReadonlyMap<string, string> | null {
  * would be refused is found at the start and not by the app's users.
  * @throws UsageError with one sentence for each that is wrong.
  */
-export function checkTrustedDocuments(schema: GraphQLSchema, documents: TrustedDocuments): void {
+export function checkTrustedDocuments(
+  schema: GraphQLSchema,
+  rules: readonly ValidationRule[],
+  documents: TrustedDocuments,
+): void {
   if (documents === null) return;
-  const check = createDocumentCheck(schema, specifiedRules);
+  const check = createDocumentCheck(schema, rules);
   const wrong = [...documents].flatMap(([id, text]) => {
     const checked = check(text);
     return "errors" in checked

@@ -137,14 +137,16 @@ describe("the start", () => {
       ...DOCUMENTS,
       old: "{ carriers { nodes { nam } } }",
       broken: "{ carriers",
+      curious: "{ __schema { queryType { name } } }",
       big: "{ books(first: 100) { nodes { parcels(first: 100) { nodes { trackingEvents(first: 100) { nodes { rawCode } } } } } } }",
     });
     const error = await startTestApi(db, { access: { trustedDocuments: path } }).catch((e) => e);
     const [first, ...sentences] = String(error.message).split("\n");
-    expect(first).toBe("3 of the 5 documents in TRUSTED_DOCUMENTS would be refused.");
+    expect(first).toBe("4 of the 6 documents in TRUSTED_DOCUMENTS would be refused.");
     expect(sentences).toEqual([
       'Document "old": Cannot query field "nam" on type "Carrier".',
       expect.stringMatching(/^Document "broken": Syntax Error/),
+      expect.stringMatching(/^Document "curious": GraphQL introspection has been disabled/),
       expect.stringMatching(/^Document "big": The document may read 1,010,100 rows/),
     ]);
   });
