@@ -1,5 +1,5 @@
 --! Previous: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
---! Hash: sha1:bf071e72c7e9f5a54d845703e447846e9bfb0a5e
+--! Hash: sha1:87ccdba97bd878321f6e1f2396533898e8bdaba8
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.
@@ -72,9 +72,12 @@ declare
   v_book bookpost.books;
   v_parcel_id uuid;
 begin
-  -- A second caller waits here, and counts the first one's link.
-  select b.* into v_book from bookpost.books b where b.id = share_parcel.book for no key update;
-  if not found or not bookpost_private.may_act_for(v_book.owner_id) then
+  -- Asked before the row is locked: whose book it is not learns nothing by waiting, and keeps nobody waiting.
+  if bookpost_private.may_act_for((select b.owner_id from bookpost.books b where b.id = share_parcel.book)) then
+    -- A second caller waits here, and counts the first one's link.
+    select b.* into v_book from bookpost.books b where b.id = share_parcel.book for no key update;
+  end if;
+  if v_book.id is null or not bookpost_private.may_act_for(v_book.owner_id) then
     raise exception 'There is no book %.', share_parcel.book using errcode = 'BP404';
   end if;
   if share_parcel.expires_in is null or v_now + share_parcel.expires_in <= v_now
@@ -119,9 +122,11 @@ as $$
 declare
   v_link bookpost.tracking_links;
 begin
-  -- Whose it is cannot change between this and the next statement.
-  select l.* into v_link from bookpost.tracking_links l where l.id = revoke_tracking_link.link for no key update;
-  if not found or not bookpost_private.may_act_for(v_link.owner_id) then
+  if bookpost_private.may_act_for((select l.owner_id from bookpost.tracking_links l where l.id = revoke_tracking_link.link)) then
+    -- Whose it is cannot change between this and the next statement.
+    select l.* into v_link from bookpost.tracking_links l where l.id = revoke_tracking_link.link for no key update;
+  end if;
+  if v_link.id is null or not bookpost_private.may_act_for(v_link.owner_id) then
     raise exception 'There is no tracking link %.', revoke_tracking_link.link using errcode = 'BP404';
   end if;
   -- Without its hash nothing can find it again, whatever is wrong elsewhere.

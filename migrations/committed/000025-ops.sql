@@ -1,5 +1,5 @@
---! Previous: sha1:bf071e72c7e9f5a54d845703e447846e9bfb0a5e
---! Hash: sha1:28a9d3dcfb8691523db3753c2499dc6e5de71f68
+--! Previous: sha1:87ccdba97bd878321f6e1f2396533898e8bdaba8
+--! Hash: sha1:0d394b666515fbbb7fb35abe4c7e496bb17310b5
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

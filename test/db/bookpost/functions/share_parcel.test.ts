@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import type { ClientBase } from "pg";
 import { expect, test } from "vitest";
 import { ago } from "../../../helpers/ago.ts";
+import { apiClient } from "../../../helpers/apiClient.ts";
 import { rolledBack } from "../../../helpers/database.ts";
 import { lookUp } from "../../../helpers/lookUp.ts";
 import { makeApi } from "../../../helpers/makeApi.ts";
@@ -193,6 +194,20 @@ test("a member can share and end her own; of another's she is told what she woul
   await become(client, "bookpost_member", ann);
   expect((await client.query("select from bookpost.tracking_links")).rows).toHaveLength(1);
   await client.query(REVOKE, [link_id]);
+});
+
+test("a member is refused another's without waiting, however long the rows are locked", async () => {
+  const { code } = await makeApi(db.pool);
+  const [ann, ben] = [await makeUser(db.pool), await makeUser(db.pool)];
+  const { bookId } = await trackBook(db.pool, code, { owner: ann });
+  const { link_id } = await one<Shared>(db.pool, SHARE, [bookId]);
+  const holder = await rolledBack(db);
+  await holder.query("select from bookpost.books where id = $1 for update", [bookId]);
+  await holder.query("select from bookpost.tracking_links where id = $1 for update", [link_id]);
+  const client = await apiClient(db, { role: "bookpost_member", userId: ben });
+  await client.query("set local lock_timeout = '200ms'");
+  expect(await tryOut(client, SHARE, [bookId])).toMatchObject({ code: "BP404" });
+  expect(await tryOut(client, REVOKE, [link_id])).toMatchObject({ code: "BP404" });
 });
 
 test("a visitor cannot share, cannot end, and sees no list of links", async () => {
