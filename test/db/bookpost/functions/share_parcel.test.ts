@@ -266,10 +266,12 @@ test("a book in no parcel cannot be shared", async () => {
 
 test("a link goes with its book", async () => {
   const { client, book, share, look } = await annsBook();
-  const { token } = await share();
+  const { link_id, token } = await share();
   await client.query("delete from bookpost.books where id = $1", [book.bookId]);
   expect(await look(token)).toEqual([]);
-  expect((await client.query("select from bookpost_private.tracking_link_tokens")).rows).toEqual(
-    [],
+  const { rows } = await client.query(
+    "select from bookpost_private.tracking_link_tokens where link_id = $1",
+    [link_id],
   );
+  expect(rows).toEqual([]);
 });
