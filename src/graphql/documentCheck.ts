@@ -16,7 +16,8 @@ export function withoutSuggestion(message: string): string {
   return message.replace(/ Did you mean .*$/s, "");
 }
 
-function refused(errors: readonly GraphQLError[]): CheckedDocument {
+/** A document that is refused for these reasons, in words that help nobody to names. */
+export function refused(errors: readonly GraphQLError[]): CheckedDocument {
   return {
     errors: errors.map(({ message, nodes, source, positions, extensions }) => {
       const code = { code: "BAD_DOCUMENT", ...extensions };

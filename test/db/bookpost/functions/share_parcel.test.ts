@@ -8,10 +8,12 @@ import { lookUp } from "../../../helpers/lookUp.ts";
 import { makeApi } from "../../../helpers/makeApi.ts";
 import { makeUser } from "../../../helpers/makeUser.ts";
 import { one } from "../../../helpers/one.ts";
-import { tryOut } from "../../../helpers/refusal.ts";
+import { openClient } from "../../../helpers/openClient.ts";
+import { refusalOf, tryOut } from "../../../helpers/refusal.ts";
 import { found, scan } from "../../../helpers/reports.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
 import { newNumber, trackBook } from "../../../helpers/trackBook.ts";
+import { untilItWaits } from "../../../helpers/untilItWaits.ts";
 
 const db = testDatabase();
 
@@ -249,6 +251,19 @@ test("a book has 20 links that work; one that has ended makes room, and goes whe
     [book.bookId, [links[0]?.link_id, links[1]?.link_id]],
   );
   expect(rows).toEqual([{ id: links[0]?.link_id }]);
+});
+
+test("two who share at the same time share the last place once", async () => {
+  const { code } = await makeApi(db.pool);
+  const { bookId } = await trackBook(db.pool, code);
+  for (let n = 0; n < 19; n++) await db.pool.query(SHARE, [bookId]);
+  const [first, second] = [await openClient(db.url), await openClient(db.url)];
+  await first.query("begin");
+  await first.query(SHARE, [bookId]);
+  const refusal = refusalOf(second.query(SHARE, [bookId]));
+  await untilItWaits(db.pool, second, refusal);
+  await first.query("commit");
+  expect(await refusal).toMatchObject({ code: "BP409" });
 });
 
 test("a book in no parcel cannot be shared", async () => {
