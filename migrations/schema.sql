@@ -23,6 +23,7 @@ create table bookpost.books (
   constraint books_app_book_id_is_unique_per_owner UNIQUE (owner_id, app_book_id),
   constraint books_id_and_owner_are_unique UNIQUE (id, owner_id),
   constraint books_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES bookpost.users(id) ON DELETE CASCADE,
+  constraint books_app_book_id_is_short CHECK ((length(app_book_id) <= 200)),
   constraint books_author_is_short CHECK ((length(author) <= 500)),
   constraint books_declared_currency_is_iso_4217 CHECK (((declared_currency COLLATE "C") ~ '^[A-Z]{3}$'::text)),
   constraint books_declared_value_has_a_currency CHECK (((declared_value IS NULL) = (declared_currency IS NULL))),
@@ -582,6 +583,43 @@ $function$;
 comment on function bookpost.add_webhook(text,uuid,text) is 'Registers an endpoint for one person''s news, or everyone''s where none is named. Returns its id and the secret that messages are signed with: shown this once. Raises BP400 for what is no address, BP404 for an unknown person.';
 grant execute on function bookpost.add_webhook(text,uuid,text) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost.correct_tracking_number(book uuid, tracking_number text, carrier text DEFAULT NULL::text)
+ RETURNS bookpost.books
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_book bookpost.books := bookpost_private.own_book(correct_tracking_number.book);
+  v_number text := bookpost_private.accepted_number(correct_tracking_number.tracking_number);
+  v_former bookpost.parcels;
+  v_carrier bookpost.carriers;
+  v_parcel_id uuid;
+begin
+  select p.* into v_former from bookpost.parcels p where p.id = bookpost_private.current_parcel(v_book.id);
+  if not found then
+    raise exception 'The book "%" is in no parcel.', v_book.title using errcode = 'BP400', hint = 'Track it first.';
+  end if;
+  v_carrier := bookpost_private.known_carrier(coalesce(correct_tracking_number.carrier, v_former.carrier_code));
+  if v_carrier.code = v_former.carrier_code and v_number = v_former.tracking_number then
+    return v_book;
+  end if;
+  v_parcel_id := bookpost_private.live_parcel(v_carrier, v_number);
+  -- The day it was posted is the book's own; the link led to the former number, and stays with it.
+  if v_former.sent_on is not null and (select p.sent_on is null from bookpost.parcels p where p.id = v_parcel_id) then
+    perform bookpost_private.say_sent_on(v_parcel_id, v_former.sent_on, v_book.owner_id);
+  end if;
+  perform bookpost_private.put_in_parcel(v_book, v_parcel_id, null);
+  perform bookpost_private.wake_dispatch();
+  return v_book;
+end;
+$function$;
+comment on function bookpost.correct_tracking_number(uuid,text,text) is 'The book travels under another number, with another carrier where one is named: it moves to that parcel, and the former one is closed by the next sweep where nobody else waits for it. What it was told of the former stays; the owner''s own link does not, since it led to the former number. The same number again changes nothing. A second caller waits for the first, and its number counts. Raises BP404 for an unknown book, BP400 for what can be no number, an unknown carrier, a book in no parcel.';
+grant execute on function bookpost.correct_tracking_number(uuid,text,text) to bookpost_member;
+grant execute on function bookpost.correct_tracking_number(uuid,text,text) to bookpost_operator;
+grant execute on function bookpost.correct_tracking_number(uuid,text,text) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost.current_user_id()
  RETURNS uuid
  LANGUAGE sql
@@ -640,18 +678,16 @@ CREATE OR REPLACE FUNCTION bookpost.mark_book(book uuid, status text, reason tex
 AS $function$
 #variable_conflict use_column
 declare
-  v_book bookpost.books;
+  v_book bookpost.books := bookpost_private.own_book(mark_book.book);
+  -- Lost has no stage of its own: something is wrong, and what it is, is said beside it.
+  v_status text := case mark_book.status when 'lost' then 'exception' else mark_book.status end;
   v_parcel_id uuid;
   v_parcel bookpost.parcels;
   v_now timestamptz := clock_timestamp();
 begin
-  select b.* into v_book from bookpost.books b where b.id = mark_book.book;
-  if not found then
-    raise exception 'There is no book %.', mark_book.book using errcode = 'BP404';
-  end if;
-  if coalesce(mark_book.status, '') not in (select s.status from bookpost.parcel_statuses s where s.status not in ('pending', 'unknown')) then
-    raise exception 'A book can''t be marked "%".', coalesce(mark_book.status, '') using errcode = 'BP400', hint = (
-      select 'Known: ' || string_agg(s.status, ', ' order by s.position)
+  if coalesce(v_status, '') not in (select s.status from bookpost.parcel_statuses s where s.status not in ('pending', 'unknown')) then
+    raise exception 'A book can''t be marked "%".', left(coalesce(mark_book.status, ''), 60) using errcode = 'BP400', hint = (
+      select 'Known: ' || string_agg(s.status, ', ' order by s.position) || ', lost'
       from bookpost.parcel_statuses s where s.status not in ('pending', 'unknown')
     );
   end if;
@@ -668,20 +704,60 @@ begin
   if v_parcel.closed_at is not null then
     raise exception 'The book "%" is no longer tracked.', v_book.title using errcode = 'BP400', hint = 'Refresh it or track it again first.';
   end if;
+  if not bookpost_private.may_act_for_all() and bookpost_private.is_shared(v_parcel_id, v_book.owner_id) then
+    v_parcel_id := bookpost_private.part_from_others(
+      v_parcel_id, v_book.owner_id,
+      case v_status when 'delivered' then 'delivered' when 'return_to_sender' then 'returned' when 'cancelled' then 'cancelled' else 'stopped' end
+    );
+  end if;
 
   -- A scan like any other, so that the status stays a function of the scans: a newer one of the carrier's goes before it.
   insert into bookpost.tracking_events
-    (parcel_id, identity, occurred_at, local_time, time_zone, raw_time, status, raw_code, description, sort_at, sort_rank)
+    (parcel_id, identity, occurred_at, local_time, time_zone, raw_time, status, raw_code, description, reason_code, sort_at, sort_rank)
   values (
-    v_parcel_id, 'by_hand:' || gen_random_uuid(), v_now, v_now at time zone 'UTC', 'UTC', v_now::text, mark_book.status, 'by_hand',
-    mark_book.reason, v_now, 0
+    v_parcel_id, 'by_hand:' || gen_random_uuid(), v_now, v_now at time zone 'UTC', 'UTC', v_now::text, v_status, 'by_hand',
+    mark_book.reason, case mark_book.status when 'lost' then 'lost' end, v_now, 0
   );
   perform bookpost_private.refold_parcel(v_parcel_id);
   return v_book;
 end;
 $function$;
-comment on function bookpost.mark_book(uuid,text,text) is 'A person says where a book is: for parcels of carriers that nobody can be asked about, or when the carrier is wrong. Kept as a scan (raw code by_hand) with the reason; owners are told as of any other. Raises BP404 for an unknown book, BP400 for what makes no sense.';
+comment on function bookpost.mark_book(uuid,text,text) is 'A person says where a book is: for parcels of carriers that nobody can be asked about, or when the carrier is wrong. status: a stage, or lost, which is the stage exception with the reason code lost. Kept as a scan (raw code by_hand) with the reason; owners are told as of any other. A member speaks for herself: where others wait for the parcel too, her books in it get a closed copy of it, and the others learn nothing. Said twice it is two scans. Raises BP404 for an unknown book, BP400 for what makes no sense.';
+grant execute on function bookpost.mark_book(uuid,text,text) to bookpost_member;
+grant execute on function bookpost.mark_book(uuid,text,text) to bookpost_operator;
 grant execute on function bookpost.mark_book(uuid,text,text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.mark_notifications_read(ids uuid[] DEFAULT NULL::uuid[], up_to timestamp with time zone DEFAULT NULL::timestamp with time zone, person uuid DEFAULT NULL::uuid)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_person bookpost.users := bookpost_private.own_user(mark_notifications_read.person);
+  v_count integer;
+begin
+  if num_nonnulls(mark_notifications_read.ids, mark_notifications_read.up_to) <> 1 then
+    raise exception 'Say which notifications were read: their ids, or up to which moment.' using errcode = 'BP400';
+  end if;
+  with unread as (
+    select n.id
+    from bookpost.notifications n
+    where n.user_id = v_person.id and n.read_at is null
+      and (n.id = any (mark_notifications_read.ids) or n.created_at <= mark_notifications_read.up_to)
+    -- In one order, so that two at once do not wait for each other; the second then finds them read.
+    order by n.id
+    for no key update
+  )
+  update bookpost.notifications n set read_at = clock_timestamp() from unread u where n.id = u.id;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$function$;
+comment on function bookpost.mark_notifications_read(uuid[],timestamp with time zone,uuid) is 'A person has read notifications: those of these ids, or all until a moment (that one included). Others'' ids and those read already count for nothing. Returns how many became read. Left out, the person is who is signed in. Of two calls at once the second waits and counts what the first has left. Raises BP404 for an unknown person, BP400 unless exactly one of ids and up_to is given.';
+grant execute on function bookpost.mark_notifications_read(uuid[],timestamp with time zone,uuid) to bookpost_member;
+grant execute on function bookpost.mark_notifications_read(uuid[],timestamp with time zone,uuid) to bookpost_operator;
+grant execute on function bookpost.mark_notifications_read(uuid[],timestamp with time zone,uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.normalize_tracking_number(tracking_number text)
  RETURNS text
@@ -701,7 +777,7 @@ CREATE OR REPLACE FUNCTION bookpost.opt_in(person uuid, channel text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_person bookpost.users;
+  v_person bookpost.users := bookpost_private.own_user(opt_in.person);
 begin
   if opt_in.channel is null or opt_in.channel not in ('email', 'sms') then
     raise exception 'One opts in to email or sms, not to "%".', coalesce(opt_in.channel, '') using errcode = 'BP400';
@@ -713,15 +789,14 @@ begin
     sms_opted_out_at = case when opt_in.channel <> 'sms' then u.sms_opted_out_at end,
     -- Off until the number is verified, which turns it on.
     is_sms_wanted = u.is_sms_wanted or (opt_in.channel = 'sms' and u.phone_verified_at is not null)
-  where u.id = opt_in.person
+  where u.id = v_person.id
   returning u.* into v_person;
-  if not found then
-    raise exception 'There is no user %.', opt_in.person using errcode = 'BP404';
-  end if;
   return v_person;
 end;
 $function$;
-comment on function bookpost.opt_in(uuid,text) is 'The person herself wants email or sms (again): ends her opting out, and the refusal of her address. Raises BP404 for an unknown person, BP400 for another channel.';
+comment on function bookpost.opt_in(uuid,text) is 'The person herself wants email or sms (again): ends her opting out, and the refusal of her address. Left out (null), the person is who is signed in. Raises BP404 for an unknown person, BP400 for another channel.';
+grant execute on function bookpost.opt_in(uuid,text) to bookpost_member;
+grant execute on function bookpost.opt_in(uuid,text) to bookpost_operator;
 grant execute on function bookpost.opt_in(uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.opt_out(person uuid, channel text)
@@ -731,7 +806,7 @@ CREATE OR REPLACE FUNCTION bookpost.opt_out(person uuid, channel text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_person bookpost.users;
+  v_person bookpost.users := bookpost_private.own_user(opt_out.person);
 begin
   if opt_out.channel is null or opt_out.channel not in ('email', 'sms') then
     raise exception 'One opts out of email or sms, not of "%".', coalesce(opt_out.channel, '') using errcode = 'BP400';
@@ -739,15 +814,14 @@ begin
   update bookpost.users u set
     email_opted_out_at = case when opt_out.channel = 'email' then coalesce(u.email_opted_out_at, clock_timestamp()) else u.email_opted_out_at end,
     sms_opted_out_at = case when opt_out.channel = 'sms' then coalesce(u.sms_opted_out_at, clock_timestamp()) else u.sms_opted_out_at end
-  where u.id = opt_out.person
+  where u.id = v_person.id
   returning u.* into v_person;
-  if not found then
-    raise exception 'There is no user %.', opt_out.person using errcode = 'BP404';
-  end if;
   return v_person;
 end;
 $function$;
-comment on function bookpost.opt_out(uuid,text) is 'The person herself wants no more email or sms; counts from the next message on, also for those that wait. Raises BP404 for an unknown person, BP400 for another channel.';
+comment on function bookpost.opt_out(uuid,text) is 'The person herself wants no more email or sms; counts from the next message on, also for those that wait. Left out (null), the person is who is signed in. Said twice, the first word counts. Raises BP404 for an unknown person, BP400 for another channel.';
+grant execute on function bookpost.opt_out(uuid,text) to bookpost_member;
+grant execute on function bookpost.opt_out(uuid,text) to bookpost_operator;
 grant execute on function bookpost.opt_out(uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.parcels_did_last_look_work(parcel bookpost.parcels)
@@ -823,16 +897,25 @@ CREATE OR REPLACE FUNCTION bookpost.refresh_book(book uuid)
 AS $function$
 #variable_conflict use_column
 declare
-  v_book bookpost.books;
-  v_parcel_id uuid;
+  v_book bookpost.books := bookpost_private.own_book(refresh_book.book);
+  v_is_for_all boolean := bookpost_private.may_act_for_all();
+  v_parcel_id uuid := bookpost_private.current_parcel(refresh_book.book);
   v_check bookpost_private.checks;
   v_parcel bookpost.parcels;
 begin
-  select b.* into v_book from bookpost.books b where b.id = refresh_book.book;
-  if not found then
-    raise exception 'There is no book %.', refresh_book.book using errcode = 'BP404';
+  -- A member is not told that the number has passed to a newer parcel, which may be another's: her book joins it, as it would
+  -- by track_book.
+  if not v_is_for_all then
+    select p.* into v_parcel from bookpost.parcels p
+    where p.id = v_parcel_id and p.closed_at is not null and exists (
+      select from bookpost.parcels n
+      where n.carrier_code = p.carrier_code and n.tracking_number = p.tracking_number and n.closed_at is null
+    );
+    if found then
+      v_parcel_id := bookpost_private.live_parcel(bookpost_private.known_carrier(v_parcel.carrier_code), v_parcel.tracking_number);
+      perform bookpost_private.put_in_parcel(v_book, v_parcel_id, null);
+    end if;
   end if;
-  v_parcel_id := bookpost_private.current_parcel(refresh_book.book);
   -- Waits for a lookup that is being recorded; what we set then stands.
   select c.* into v_check from bookpost_private.checks c where c.parcel_id = v_parcel_id for no key update;
   if not found then
@@ -843,11 +926,20 @@ begin
     raise exception 'Nobody can be asked about parcels of carrier "%": their status is set by people.', v_parcel.carrier_code
       using errcode = 'BP400';
   end if;
+  -- It has killed workers, or failed them: who has a look first is one of ours.
+  if v_check.pause_reason = 'quarantined' and not v_is_for_all then
+    raise exception 'The parcel of "%" was set aside for a mistake of ours.', v_book.title
+      using errcode = 'BP409', hint = 'Ask whoever runs this bookpost to look at it.';
+  end if;
 
   if v_parcel.closed_at is not null then
     begin
       update bookpost.parcels p set closed_at = null, closed_reason = null where p.id = v_parcel_id;
     exception when unique_violation then
+      -- This moment: asked again, a member's book joins it.
+      if not v_is_for_all then
+        raise exception 'The parcel is being tracked anew.' using errcode = '40001';
+      end if;
       raise exception 'The number % is now that of a newer parcel; this one stays closed.', v_parcel.tracking_number
         using errcode = 'BP409';
     end;
@@ -872,7 +964,9 @@ begin
   return v_book;
 end;
 $function$;
-comment on function bookpost.refresh_book(uuid) is 'Asks for a look now, within the carrier''s limits (min_check_interval, calls_per_parcel_per_day), and opens a closed or set-aside parcel again. Raises BP404 for an unknown book, BP400 when nobody can be asked, BP409 when the number has passed to a newer parcel.';
+comment on function bookpost.refresh_book(uuid) is 'Asks for a look now, within the carrier''s limits (min_check_interval, calls_per_parcel_per_day), and opens a closed or set-aside parcel again. A second caller waits for the first, and gets the same look. Raises BP404 for an unknown book, BP400 when nobody can be asked, BP409 when the number has passed to a newer parcel; a member''s book joins that one, and a set-aside parcel stays so for her (BP409).';
+grant execute on function bookpost.refresh_book(uuid) to bookpost_member;
+grant execute on function bookpost.refresh_book(uuid) to bookpost_operator;
 grant execute on function bookpost.refresh_book(uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.request_phone_verification(person uuid)
@@ -884,13 +978,9 @@ AS $function$
 #variable_conflict use_column
 declare
   v_now timestamptz := clock_timestamp();
-  v_person bookpost.users;
+  v_person bookpost.users := bookpost_private.own_user(request_phone_verification.person);
   v_id uuid;
 begin
-  select u.* into v_person from bookpost.users u where u.id = request_phone_verification.person;
-  if not found then
-    raise exception 'There is no user %.', request_phone_verification.person using errcode = 'BP404';
-  end if;
   if v_person.phone_number is null then
     raise exception 'User % has no phone number to verify.', v_person.id using errcode = 'BP400';
   end if;
@@ -936,7 +1026,9 @@ begin
   return v_id;
 end;
 $function$;
-comment on function bookpost.request_phone_verification(uuid) is 'Sends a code to the person''s phone number, to be given back to verify_phone_number within 10 minutes. Returns the message''s id. Raises BP404 for an unknown person, BP400 without a number, BP409 where it is verified already, where she has opted out, where no worker can send, and for too many.';
+comment on function bookpost.request_phone_verification(uuid) is 'Sends a code to the person''s phone number, to be given back to verify_phone_number within 10 minutes. Returns the message''s id. Left out (null), the person is who is signed in. Raises BP404 for an unknown person, BP400 without a number, BP409 where it is verified already, where she has opted out, where no worker can send, and for too many.';
+grant execute on function bookpost.request_phone_verification(uuid) to bookpost_member;
+grant execute on function bookpost.request_phone_verification(uuid) to bookpost_operator;
 grant execute on function bookpost.request_phone_verification(uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.rotate_webhook_secret(endpoint uuid, overlap interval DEFAULT '24:00:00'::interval)
@@ -967,6 +1059,54 @@ $function$;
 comment on function bookpost.rotate_webhook_secret(uuid,interval) is 'A new secret for an endpoint, returned this once; messages are signed with the old one as well until the overlap is over. Raises BP404, BP400.';
 grant execute on function bookpost.rotate_webhook_secret(uuid,interval) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost.set_contact(person uuid, changes jsonb)
+ RETURNS bookpost.users
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_person bookpost.users := bookpost_private.own_user(set_contact.person);
+begin
+  perform bookpost_private.require_keys(changes, array['name', 'email', 'phone_number']);
+  update bookpost.users u set (name, email, phone_number) =
+    (select n.name, n.email, n.phone_number from jsonb_populate_record(u, changes) n)
+  where u.id = v_person.id
+  returning u.* into v_person;
+  return v_person;
+end;
+$function$;
+comment on function bookpost.set_contact(uuid,jsonb) is 'What a person is called and how she is reached: name, email, phone_number (E.164); what is not named stays, null takes away. A new number is not verified. Left out (null), the person is who is signed in. Of two calls at once the second waits, and its word counts. Raises BP404 for an unknown person, BP400 for another key; what breaks a rule is refused by its constraint.';
+grant execute on function bookpost.set_contact(uuid,jsonb) to bookpost_member;
+grant execute on function bookpost.set_contact(uuid,jsonb) to bookpost_operator;
+grant execute on function bookpost.set_contact(uuid,jsonb) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.set_notification_preferences(person uuid, changes jsonb)
+ RETURNS bookpost.users
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_person bookpost.users := bookpost_private.own_user(set_notification_preferences.person);
+begin
+  perform bookpost_private.require_keys(
+    changes, array['is_email_wanted', 'is_sms_wanted', 'language', 'time_zone', 'quiet_from', 'quiet_until']
+  );
+  update bookpost.users u set (is_email_wanted, is_sms_wanted, language, time_zone, quiet_from, quiet_until) = (
+    select n.is_email_wanted, n.is_sms_wanted, n.language, n.time_zone, n.quiet_from, n.quiet_until
+    from jsonb_populate_record(u, changes) n
+  )
+  where u.id = v_person.id
+  returning u.* into v_person;
+  return v_person;
+end;
+$function$;
+comment on function bookpost.set_notification_preferences(uuid,jsonb) is 'How a person wants to be told: is_email_wanted, is_sms_wanted, language, time_zone, quiet_from, quiet_until; what is not named stays. What she has opted out of stays so whatever is wanted here: opt_in ends it. Left out (null), the person is who is signed in. Of two calls at once the second waits, and its word counts. Raises BP404 for an unknown person, BP400 for another key; what breaks a rule is refused by its constraint.';
+grant execute on function bookpost.set_notification_preferences(uuid,jsonb) to bookpost_member;
+grant execute on function bookpost.set_notification_preferences(uuid,jsonb) to bookpost_operator;
+grant execute on function bookpost.set_notification_preferences(uuid,jsonb) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost.stop_tracking(book uuid)
  RETURNS bookpost.books
  LANGUAGE plpgsql
@@ -974,12 +1114,8 @@ CREATE OR REPLACE FUNCTION bookpost.stop_tracking(book uuid)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 declare
-  v_book bookpost.books;
+  v_book bookpost.books := bookpost_private.own_book(stop_tracking.book);
 begin
-  select b.* into v_book from bookpost.books b where b.id = stop_tracking.book;
-  if not found then
-    raise exception 'There is no book %.', stop_tracking.book using errcode = 'BP404';
-  end if;
   -- The checks of its parcels first: the one lock order.
   perform 1 from bookpost_private.checks c
   where c.parcel_id in (select pb.parcel_id from bookpost.parcel_books pb where pb.book_id = stop_tracking.book)
@@ -992,7 +1128,9 @@ begin
   return v_book;
 end;
 $function$;
-comment on function bookpost.stop_tracking(uuid) is 'Ends the tracking of a book for its owner; the parcel goes on while another book in it is tracked. Raises BP404 for an unknown book.';
+comment on function bookpost.stop_tracking(uuid) is 'Ends the tracking of a book for its owner; the parcel goes on while another book in it is tracked. Stopped twice, also by two at once, it is stopped once. Raises BP404 for an unknown book.';
+grant execute on function bookpost.stop_tracking(uuid) to bookpost_member;
+grant execute on function bookpost.stop_tracking(uuid) to bookpost_operator;
 grant execute on function bookpost.stop_tracking(uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.track_book(title text, carrier text, tracking_number text, author text DEFAULT NULL::text, owner uuid DEFAULT NULL::uuid, declared_value numeric DEFAULT NULL::numeric, declared_currency text DEFAULT NULL::text, app_book_id text DEFAULT NULL::text, tracking_url text DEFAULT NULL::text, sent_on date DEFAULT NULL::date)
@@ -1003,7 +1141,7 @@ CREATE OR REPLACE FUNCTION bookpost.track_book(title text, carrier text, trackin
 AS $function$
 #variable_conflict use_column
 declare
-  v_number text := bookpost.normalize_tracking_number(track_book.tracking_number);
+  v_number text;
   v_carrier bookpost.carriers;
   v_owner uuid;
   v_parcel_id uuid;
@@ -1012,75 +1150,22 @@ begin
   if coalesce(track_book.title, '') !~ '[^[:space:]]' then
     raise exception 'A book needs a title.' using errcode = 'BP400';
   end if;
-  select * into v_carrier from bookpost.carriers c where c.code = track_book.carrier;
-  if not found then
-    raise exception 'There is no carrier "%". Say which one: it is never guessed from the number.', coalesce(track_book.carrier, '')
-      using errcode = 'BP400', hint = (select 'Known carriers: ' || string_agg(c.code, ', ' order by c.code) from bookpost.carriers c);
-  end if;
-  if v_number is null or v_number collate "C" !~ '^[A-Z0-9]{4,40}$' then
-    raise exception 'A tracking number has 4 to 40 letters and digits; "%" has not.', left(coalesce(track_book.tracking_number, ''), 60)
-      using errcode = 'BP400';
-  end if;
-  if track_book.owner is not null and not exists (select from bookpost.users u where u.id = track_book.owner) then
-    raise exception 'There is no user %.', track_book.owner using errcode = 'BP404';
-  end if;
+  v_carrier := bookpost_private.known_carrier(track_book.carrier);
+  v_number := bookpost_private.accepted_number(track_book.tracking_number);
   -- A day ahead: it is tomorrow somewhere.
   if track_book.sent_on not between date '1970-01-01' and (clock_timestamp() at time zone 'UTC')::date + 1 then
     raise exception 'Nothing can have been posted on %.', track_book.sent_on
       using errcode = 'BP400', hint = 'Leave the day out if it is not known or still to come.';
   end if;
-  v_owner := coalesce(track_book.owner, bookpost_private.default_owner());
+  if track_book.owner is null and bookpost.current_user_id() is null and bookpost_private.may_act_for_all() then
+    v_owner := bookpost_private.default_owner();
+  else
+    v_owner := (bookpost_private.own_user(track_book.owner)).id;
+  end if;
 
-  -- One parcel for all who track this number. The loop ends: each round either inserts, or locks the live one,
-  -- or finds that it was closed in between.
-  loop
-    insert into bookpost.parcels (carrier_code, tracking_number)
-    values (v_carrier.code, v_number)
-    -- A second caller waits for the first and then joins its parcel.
-    on conflict (carrier_code, tracking_number) where closed_at is null do nothing
-    returning id into v_parcel_id;
-    if found then
-      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason, head_start)
-      select v_parcel_id, v_carrier.api_code,
-        case when v_carrier.api_code is not null then clock_timestamp() end,
-        case when v_carrier.api_code is null then 'no_api' end,
-        h.head_start
-      from bookpost_private.head_starts h where h.reason = 'asked_for';
-      exit;
-    end if;
-    -- `stuck` lists a live parcel without its check; whoever tracks it mends it.
-    insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason)
-    select p.id, v_carrier.api_code,
-      case when v_carrier.api_code is not null then clock_timestamp() end,
-      case when v_carrier.api_code is null then 'no_api' end
-    from bookpost.parcels p
-    where p.carrier_code = v_carrier.code and p.tracking_number = v_number and p.closed_at is null
-      and not exists (select from bookpost_private.checks c where c.parcel_id = p.id)
-    -- Mended by another this moment.
-    on conflict (parcel_id) do nothing;
-    select c.parcel_id into v_parcel_id
-    from bookpost_private.checks c
-    join bookpost.parcels p on p.id = c.parcel_id
-    where p.carrier_code = v_carrier.code and p.tracking_number = v_number and p.closed_at is null
-    -- Waits for whoever may be closing it.
-    for no key update of c;
-    exit when found and exists (select from bookpost.parcels p where p.id = v_parcel_id and p.closed_at is null);
-  end loop;
-
-  -- Said of the parcel, so for all who track it; said anew, the newest word counts. Which scans count follows from it, and
-  -- the carrier is asked again for the rest: who signed, where it is due.
+  v_parcel_id := bookpost_private.live_parcel(v_carrier, v_number);
   if track_book.sent_on is not null then
-    update bookpost.parcels p set sent_on = track_book.sent_on
-    where p.id = v_parcel_id and p.sent_on is distinct from track_book.sent_on;
-    if found then
-      update bookpost_private.checks c set
-        digest = null,
-        next_check_at = case when c.next_check_at is not null then least(c.next_check_at, bookpost_private.soonest_look(c)) end
-      where c.parcel_id = v_parcel_id;
-      if exists (select from bookpost.tracking_events e where e.parcel_id = v_parcel_id) then
-        perform bookpost_private.refold_parcel(v_parcel_id);
-      end if;
-    end if;
+    perform bookpost_private.say_sent_on(v_parcel_id, track_book.sent_on, v_owner);
   end if;
 
   -- Asked twice, the same book: by the app's id, or else by title in the same parcel.
@@ -1106,24 +1191,14 @@ begin
     end if;
   end if;
 
-  insert into bookpost.parcel_books as pb (book_id, parcel_id, owner_id, tracking_url)
-  values (v_book.id, v_parcel_id, v_owner, track_book.tracking_url)
-  -- Asked again: live again, and with the newest link.
-  on conflict (book_id, parcel_id) do update
-    set stopped_at = null,
-      -- Who begins again is told the present stage by the next answer, unless she was told it before.
-      first_synced_at = case when pb.stopped_at is null then pb.first_synced_at end,
-      tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
-
-  -- A book travels in one parcel: with another number the former one was a mistake, or has done its work.
-  update bookpost.parcel_books pb set stopped_at = clock_timestamp()
-  where pb.book_id = v_book.id and pb.parcel_id <> v_parcel_id and pb.stopped_at is null;
-
+  perform bookpost_private.put_in_parcel(v_book, v_parcel_id, track_book.tracking_url);
   perform bookpost_private.wake_dispatch();
   return v_book;
 end;
 $function$;
-comment on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text,date) is 'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: the local user). sent_on: the day it was posted; needed only where that is more than two weeks ago, because carriers use numbers again and older scans are taken for another parcel''s. Asked again it returns the same book; with its app_book_id and another number it moves the book to that parcel. Raises BP400 for what makes no sense, BP404 for an unknown owner.';
+comment on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text,date) is 'Starts tracking a book: carrier by its code, number as people write it, owner by user id (left out: who is signed in, else the local user). sent_on: the day it was posted; needed only where that is more than two weeks ago, because carriers use numbers again and older scans are taken for another parcel''s; a member''s word on a parcel that others wait for too is not taken. Asked again, also by two at once, it returns the same book; with its app_book_id and another number it moves the book to that parcel. Raises BP400 for what makes no sense, BP404 for an unknown owner; to a member every other is unknown.';
+grant execute on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text,date) to bookpost_member;
+grant execute on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text,date) to bookpost_operator;
 grant execute on function bookpost.track_book(text,text,text,text,uuid,numeric,text,text,text,date) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.tracking_events_is_of_earlier_life(event bookpost.tracking_events)
@@ -1159,6 +1234,21 @@ grant execute on function bookpost.unsubscribe(uuid) to bookpost_operator;
 grant execute on function bookpost.unsubscribe(uuid) to bookpost_visitor;
 grant execute on function bookpost.unsubscribe(uuid) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost.users_unread_notification_count(person bookpost.users)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT (count(*))::integer AS count
+    FROM bookpost.notifications n
+   WHERE ((n.user_id = (users_unread_notification_count.person).id) AND (n.read_at IS NULL));
+END;
+comment on function bookpost.users_unread_notification_count(bookpost.users) is 'How many of her notifications she has not read.';
+grant execute on function bookpost.users_unread_notification_count(bookpost.users) to bookpost_member;
+grant execute on function bookpost.users_unread_notification_count(bookpost.users) to bookpost_operator;
+grant execute on function bookpost.users_unread_notification_count(bookpost.users) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost.verify_phone_number(person uuid, code text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1167,11 +1257,12 @@ CREATE OR REPLACE FUNCTION bookpost.verify_phone_number(person uuid, code text)
 AS $function$
 #variable_conflict use_column
 declare
+  v_person bookpost.users := bookpost_private.own_user(verify_phone_number.person);
   v_verification bookpost_private.phone_verifications;
 begin
   -- A second guess at the same time waits here, and counts.
   update bookpost_private.phone_verifications p set tries = p.tries + 1
-  where p.user_id = verify_phone_number.person
+  where p.user_id = v_person.id
   returning p.* into v_verification;
   -- 5 guesses of a million (chosen). No reason is given: to whoever guesses, all refusals are alike.
   if not found or v_verification.tries > 5 or v_verification.code_hash is null or v_verification.code_ends_at < clock_timestamp()
@@ -1188,7 +1279,9 @@ begin
   return true;
 end;
 $function$;
-comment on function bookpost.verify_phone_number(uuid,text) is 'Gives back the code that came by text message: the number is verified, and text messages are on. False for a wrong code, one older than 10 minutes, after 5 wrong ones, or where the number has changed.';
+comment on function bookpost.verify_phone_number(uuid,text) is 'Gives back the code that came by text message: the number is verified, and text messages are on. False for a wrong code, one older than 10 minutes, after 5 wrong ones, or where the number has changed. Left out (null), the person is who is signed in. Raises BP404 for an unknown person.';
+grant execute on function bookpost.verify_phone_number(uuid,text) to bookpost_member;
+grant execute on function bookpost.verify_phone_number(uuid,text) to bookpost_operator;
 grant execute on function bookpost.verify_phone_number(uuid,text) to bookpost_worker;
 
 create schema bookpost_ops;
@@ -2132,6 +2225,25 @@ comment on column bookpost_private.workers.clock_ahead is 'How far its wall cloc
 comment on column bookpost_private.workers.channels is 'By which channels it can send messages.';
 comment on column bookpost_private.workers.stale_results is 'Answers that came after their lease was gone, and changed nothing.';
 grant delete, insert, select, update on bookpost_private.workers to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.accepted_number(tracking_number text)
+ RETURNS text
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_number text := bookpost.normalize_tracking_number(accepted_number.tracking_number);
+begin
+  if v_number is null or v_number collate "C" !~ '^[A-Z0-9]{4,40}$' then
+    raise exception 'A tracking number has 4 to 40 letters and digits; "%" has not.', left(coalesce(accepted_number.tracking_number, ''), 60)
+      using errcode = 'BP400';
+  end if;
+  return v_number;
+end;
+$function$;
+comment on function bookpost_private.accepted_number(text) is 'The number in the form in which it is stored. Raises BP400 for what can be none.';
+grant execute on function bookpost_private.accepted_number(text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.acquire_lookups(parcel_ids uuid[], worker_id text)
  RETURNS TABLE(parcel_id uuid, verdict text, retry_at timestamp with time zone, lookup_id uuid, batch_id uuid, api_code text, carrier_code text, tracking_number text, is_probe boolean, wait_ms integer, use_within_ms integer)
@@ -3758,6 +3870,19 @@ RETURN (COALESCE(occurred_at, ((local_time AT TIME ZONE 'UTC'::text) + CASE WHEN
 comment on function bookpost_private.is_of_earlier_life(timestamp with time zone,timestamp without time zone,boolean,date,timestamp with time zone) is 'Whether a scan is of an earlier parcel with the same number: certainly more than 14 days (336 hours) before the day on which this one was sent, or, where nobody said it, before it was first tracked. In doubt (no zone, only a date) it is not.';
 grant execute on function bookpost_private.is_of_earlier_life(timestamp with time zone,timestamp without time zone,boolean,date,timestamp with time zone) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.is_shared(parcel_id uuid, owner uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT (EXISTS ( SELECT
+            FROM bookpost.parcel_books pb
+           WHERE ((pb.parcel_id = is_shared.parcel_id) AND (pb.owner_id <> is_shared.owner) AND (pb.stopped_at IS NULL)))) AS "exists";
+END;
+comment on function bookpost_private.is_shared(uuid,uuid) is 'Whether others than this owner wait for the parcel. Stays true or false while the lock on its check is held, but for others'' ends.';
+grant execute on function bookpost_private.is_shared(uuid,uuid) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.is_urgent(turn_at timestamp with time zone, at timestamp with time zone)
  RETURNS boolean
  LANGUAGE sql
@@ -3816,6 +3941,26 @@ BEGIN ATOMIC
 END;
 grant execute on function bookpost_private.items_to_tell(bookpost_private.deliveries) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.known_carrier(carrier text)
+ RETURNS bookpost.carriers
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_carrier bookpost.carriers;
+begin
+  select c.* into v_carrier from bookpost.carriers c where c.code = known_carrier.carrier;
+  if not found then
+    raise exception 'There is no carrier "%". Say which one: it is never guessed from the number.', left(coalesce(known_carrier.carrier, ''), 60)
+      using errcode = 'BP400', hint = (select 'Known carriers: ' || string_agg(c.code, ', ' order by c.code) from bookpost.carriers c);
+  end if;
+  return v_carrier;
+end;
+$function$;
+comment on function bookpost_private.known_carrier(text) is 'The carrier of a code. Raises BP400 where there is none.';
+grant execute on function bookpost_private.known_carrier(text) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.last_failed_parcel(api_code text)
  RETURNS uuid
  LANGUAGE sql
@@ -3829,6 +3974,65 @@ BEGIN ATOMIC
   LIMIT 1;
 END;
 grant execute on function bookpost_private.last_failed_parcel(text) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.live_parcel(carrier bookpost.carriers, tracking_number text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+#variable_conflict use_column
+declare
+  v_id uuid;
+begin
+  loop
+    insert into bookpost.parcels (carrier_code, tracking_number)
+    values (carrier.code, live_parcel.tracking_number)
+    -- A second caller waits for the first and then joins its parcel.
+    on conflict (carrier_code, tracking_number) where closed_at is null do nothing
+    returning id into v_id;
+    if found then
+      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason, head_start, day, day_calls)
+      select v_id, carrier.api_code,
+        case when carrier.api_code is not null then coalesce(bookpost_private.soonest_look(f.former_check), clock_timestamp()) end,
+        case when carrier.api_code is null then 'no_api' end,
+        h.head_start, coalesce((f.former_check).day, '-infinity'), coalesce((f.former_check).day_calls, 0)
+      from bookpost_private.head_starts h
+      -- To the carrier it is the number that was asked about: stopped and tracked again it is not asked about more often.
+      left join lateral (
+        select c as former_check
+        from bookpost.parcels p
+        join bookpost_private.checks c on c.parcel_id = p.id and c.api_code = carrier.api_code
+        where p.tracking_number = live_parcel.tracking_number and p.carrier_code = carrier.code and p.closed_at is not null
+        order by c.last_looked_at desc nulls last
+        limit 1
+      ) f on true
+      where h.reason = 'asked_for';
+      return v_id;
+    end if;
+    -- `stuck` lists a live parcel without its check; whoever tracks it mends it.
+    insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason)
+    select p.id, carrier.api_code,
+      case when carrier.api_code is not null then clock_timestamp() end,
+      case when carrier.api_code is null then 'no_api' end
+    from bookpost.parcels p
+    where p.carrier_code = carrier.code and p.tracking_number = live_parcel.tracking_number and p.closed_at is null
+      and not exists (select from bookpost_private.checks c where c.parcel_id = p.id)
+    -- Mended by another this moment.
+    on conflict (parcel_id) do nothing;
+    select c.parcel_id into v_id
+    from bookpost_private.checks c
+    join bookpost.parcels p on p.id = c.parcel_id
+    where p.carrier_code = carrier.code and p.tracking_number = live_parcel.tracking_number and p.closed_at is null
+    -- Waits for whoever may be closing it.
+    for no key update of c;
+    if found and exists (select from bookpost.parcels p where p.id = v_id and p.closed_at is null) then
+      return v_id;
+    end if;
+  end loop;
+end;
+$function$;
+comment on function bookpost_private.live_parcel(bookpost.carriers,text) is 'The live parcel of a carrier''s number, made where there is none. Holds the lock on its check.';
+grant execute on function bookpost_private.live_parcel(bookpost.carriers,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.make_code(person uuid)
  RETURNS text
@@ -3895,6 +4099,33 @@ CREATE OR REPLACE FUNCTION bookpost_private.make_secret()
  SET search_path TO 'pg_catalog', 'pg_temp'
 RETURN ('whsec_'::text || encode(sha256(((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) || uuid_send(gen_random_uuid()))), 'base64'::text));
 grant execute on function bookpost_private.make_secret() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.may_act_for(owner uuid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT (COALESCE((owner = bookpost.current_user_id()), false) OR bookpost_private.may_act_for_all());
+END;
+comment on function bookpost_private.may_act_for(uuid) is 'Whether whoever asks may act for this person: she herself, and who may act for all.';
+grant execute on function bookpost_private.may_act_for(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.may_act_for_all()
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT (pg_has_role(r.name, 'bookpost_operator'::name, 'usage'::text) OR pg_has_role(r.name, 'bookpost_worker'::name, 'usage'::text))
+    FROM ( SELECT
+                 CASE current_setting('role'::text)
+                     WHEN 'none'::text THEN SESSION_USER
+                     ELSE (current_setting('role'::text))::name
+                 END AS current_setting) r(name);
+END;
+comment on function bookpost_private.may_act_for_all() is 'Whether whoever asks may act for every owner: an operator, a worker, the owner of the schemas, a superuser.';
+grant execute on function bookpost_private.may_act_for_all() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.message_of(delivery bookpost_private.deliveries, notification_ids uuid[])
  RETURNS jsonb
@@ -4208,6 +4439,48 @@ $function$;
 comment on function bookpost_private.offer_channels(text,text[]) is 'A living worker says by which channels it can send; said again every few seconds. A channel that no living worker offers is not configured, and no message is queued for it. While no worker lives, nothing changes. Does not commit.';
 grant execute on function bookpost_private.offer_channels(text,text[]) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.own_book(book uuid)
+ RETURNS bookpost.books
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_book bookpost.books;
+begin
+  select b.* into v_book from bookpost.books b where b.id = own_book.book;
+  if not found or not bookpost_private.may_act_for(v_book.owner_id) then
+    raise exception 'There is no book %.', own_book.book using errcode = 'BP404';
+  end if;
+  return v_book;
+end;
+$function$;
+comment on function bookpost_private.own_book(uuid) is 'The book, for one who may act for its owner. Raises BP404 otherwise, whether there is such a book or not.';
+grant execute on function bookpost_private.own_book(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.own_user(person uuid)
+ RETURNS bookpost.users
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id uuid := coalesce(own_user.person, bookpost.current_user_id());
+  v_person bookpost.users;
+begin
+  if v_id is null then
+    raise exception 'Nobody is named, and nobody is signed in.' using errcode = 'BP404';
+  end if;
+  select u.* into v_person from bookpost.users u where u.id = v_id;
+  if not found or not bookpost_private.may_act_for(v_id) then
+    raise exception 'There is no user %.', v_id using errcode = 'BP404';
+  end if;
+  return v_person;
+end;
+$function$;
+comment on function bookpost_private.own_user(uuid) is 'The person, or where none is named the one who is signed in, for one who may act for her. Raises BP404 otherwise, whether there is such a person or not.';
+grant execute on function bookpost_private.own_user(uuid) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.parcel_may_be_asked_at(api_code text, counted_day date, counted_calls integer)
  RETURNS timestamp with time zone
  LANGUAGE sql
@@ -4221,6 +4494,46 @@ BEGIN ATOMIC
 END;
 comment on function bookpost_private.parcel_may_be_asked_at(text,date,integer) is 'When the API''s next day begins, for a parcel whose calls of this day are spent; null: they are not, or are not limited.';
 grant execute on function bookpost_private.parcel_may_be_asked_at(text,date,integer) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.part_from_others(parcel_id uuid, owner uuid, closed_reason text)
+ RETURNS uuid
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_id uuid := gen_random_uuid();
+  v_now timestamptz := clock_timestamp();
+begin
+  -- A row with some of its columns changed: what is added to the tables later is copied as well.
+  insert into bookpost.parcels
+  select n.*
+  from bookpost.parcels p
+  cross join lateral jsonb_populate_record(
+    p, jsonb_build_object('id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason)
+  ) n
+  where p.id = part_from_others.parcel_id;
+  insert into bookpost_private.checks
+  select n.*
+  from bookpost_private.checks c
+  cross join lateral jsonb_populate_record(c, jsonb_build_object('parcel_id', v_id, 'next_check_at', null, 'pause_reason', 'closed')) n
+  where c.parcel_id = part_from_others.parcel_id;
+  insert into bookpost.tracking_events
+  select n.*
+  from bookpost.tracking_events e
+  cross join lateral jsonb_populate_record(e, jsonb_build_object('parcel_id', v_id)) n
+  where e.parcel_id = part_from_others.parcel_id;
+  with parted as (
+    update bookpost.parcel_books pb set stopped_at = v_now
+    where pb.parcel_id = part_from_others.parcel_id and pb.owner_id = part_from_others.owner and pb.stopped_at is null
+    returning pb.*
+  )
+  insert into bookpost.parcel_books (book_id, parcel_id, owner_id, started_at, first_synced_at, tracking_url)
+  select p.book_id, v_id, p.owner_id, v_now, p.first_synced_at, p.tracking_url from parted p;
+  return v_id;
+end;
+$function$;
+comment on function bookpost_private.part_from_others(uuid,uuid,text) is 'A closed copy of a parcel with its scans, for this owner''s books in it, which leave the common one. Returns its id.';
+grant execute on function bookpost_private.part_from_others(uuid,uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.pay_call(lookup_id uuid, kind text)
  RETURNS TABLE(refusal text, retry_at timestamp with time zone, wait_ms integer, use_within_ms integer)
@@ -4325,6 +4638,31 @@ end;
 $function$;
 comment on function bookpost_private.prune_deliveries() is 'Removes messages that ended 30 days ago, dead ones after 90, and yesterday''s requests for codes. Returns how many messages, 50,000 at most. Does not commit.';
 grant execute on function bookpost_private.prune_deliveries() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.put_in_parcel(book bookpost.books, parcel_id uuid, tracking_url text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  perform 1 from bookpost.books b where b.id = book.id for no key update;
+  insert into bookpost.parcel_books as pb (book_id, parcel_id, owner_id, tracking_url)
+  values (book.id, put_in_parcel.parcel_id, book.owner_id, put_in_parcel.tracking_url)
+  -- Asked again: live again, and with the newest link.
+  on conflict on constraint parcel_books_pkey do update
+    set stopped_at = null,
+      -- Who begins again is told the present stage by the next answer, unless she was told it before.
+      first_synced_at = case when pb.stopped_at is null then pb.first_synced_at end,
+      tracking_url = coalesce(excluded.tracking_url, pb.tracking_url);
+
+  -- A book travels in one parcel: with another number the former one was a mistake, or has done its work. Where nobody else
+  -- waits for it the next sweep closes it: closing it here would wait for its check while holding the book, the wrong way round.
+  update bookpost.parcel_books pb set stopped_at = clock_timestamp()
+  where pb.book_id = book.id and pb.parcel_id <> put_in_parcel.parcel_id and pb.stopped_at is null;
+end;
+$function$;
+comment on function bookpost_private.put_in_parcel(bookpost.books,uuid,text) is 'The book travels in this parcel from now on, and in no other. A second caller waits for the first, and moves it on.';
+grant execute on function bookpost_private.put_in_parcel(bookpost.books,uuid,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.put_off_delivery(delivery_id uuid, until timestamp with time zone)
  RETURNS void
@@ -5175,6 +5513,23 @@ $function$;
 comment on function bookpost_private.report_to_circuit(text,uuid[],integer[],text[],text[]) is 'Counts successes and failures (effects: success, failure, none) in finishing order and opens or closes the circuit: open after failure_threshold failed requests in a row that hit at least two parcels (one, where no other is live). Reports of an older generation are ignored. The lookups must be in the ledger. Does not commit.';
 grant execute on function bookpost_private.report_to_circuit(text,uuid[],integer[],text[],text[]) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.require_keys(changes jsonb, known text[])
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if changes is null or jsonb_typeof(changes) <> 'object' then
+    raise exception 'Say what is to change, as a JSON object.' using errcode = 'BP400', hint = 'Known: ' || array_to_string(known, ', ');
+  end if;
+  if exists (select from jsonb_object_keys(changes) k where k <> all (known)) then
+    raise exception 'Something else cannot be changed here.' using errcode = 'BP400', hint = 'Known: ' || array_to_string(known, ', ');
+  end if;
+end;
+$function$;
+grant execute on function bookpost_private.require_keys(jsonb,text[]) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.retry_after(milliseconds double precision)
  RETURNS interval
  LANGUAGE sql
@@ -5222,6 +5577,30 @@ CREATE OR REPLACE FUNCTION bookpost_private.route_of(delivery bookpost_private.d
  IMMUTABLE PARALLEL SAFE
 RETURN CASE (delivery).channel WHEN 'webhook'::text THEN ('webhook:'::text || (delivery).endpoint_id) ELSE (delivery).channel END;
 grant execute on function bookpost_private.route_of(bookpost_private.deliveries) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.say_sent_on(parcel_id uuid, sent_on date, owner uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  -- Which scans count follows from it, and the carrier is asked again for the rest: who signed, where it is due.
+  update bookpost.parcels p set sent_on = say_sent_on.sent_on
+  where p.id = say_sent_on.parcel_id and p.sent_on is distinct from say_sent_on.sent_on
+    and (bookpost_private.may_act_for_all() or not bookpost_private.is_shared(say_sent_on.parcel_id, say_sent_on.owner));
+  if found then
+    update bookpost_private.checks c set
+      digest = null,
+      next_check_at = case when c.next_check_at is not null then least(c.next_check_at, bookpost_private.soonest_look(c)) end
+    where c.parcel_id = say_sent_on.parcel_id;
+    if exists (select from bookpost.tracking_events e where e.parcel_id = say_sent_on.parcel_id) then
+      perform bookpost_private.refold_parcel(say_sent_on.parcel_id);
+    end if;
+  end if;
+end;
+$function$;
+comment on function bookpost_private.say_sent_on(uuid,date,uuid) is 'The day on which a parcel was posted, for all who wait for it; said anew, the newest word counts. What one owner says of a parcel that others wait for too counts for nothing, and nobody is told so.';
+grant execute on function bookpost_private.say_sent_on(uuid,date,uuid) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.send_test(person uuid)
  RETURNS SETOF uuid

@@ -1,5 +1,5 @@
---! Previous: sha1:ca95e1ccd11c64efad4d526504441ac52bc2d351
---! Hash: sha1:6b322361a8922e284134180ef6cef5eb229e5637
+--! Previous: sha1:4fbc6fb1efe3501f7d6aa3c3a21529713bc44b41
+--! Hash: sha1:12eede5eba1d196a4c4c48c300e2140d80b8593d
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.

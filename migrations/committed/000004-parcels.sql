@@ -1,5 +1,5 @@
---! Previous: sha1:6b322361a8922e284134180ef6cef5eb229e5637
---! Hash: sha1:3ce07a3757e8e61a883dacacdf09b41d042ed555
+--! Previous: sha1:12eede5eba1d196a4c4c48c300e2140d80b8593d
+--! Hash: sha1:a6fe59dc562b80fecc74d8e415adb495d0e17628
 --! Message: parcels
 
 -- What is tracked, for whom, and what the carrier saw.

@@ -1,5 +1,5 @@
---! Previous: sha1:3ce07a3757e8e61a883dacacdf09b41d042ed555
---! Hash: sha1:1bca82dae0a5219294b5924e5c35f8700bb102b5
+--! Previous: sha1:a6fe59dc562b80fecc74d8e415adb495d0e17628
+--! Hash: sha1:7f4406710cc22fba93f88f86688041019f4903f8
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

@@ -1,5 +1,5 @@
---! Previous: sha1:1bca82dae0a5219294b5924e5c35f8700bb102b5
---! Hash: sha1:a25535d009c004c61678a389246a2c75a780dae2
+--! Previous: sha1:7f4406710cc22fba93f88f86688041019f4903f8
+--! Hash: sha1:ec22935316c294a9199c8604f0302eafd1bffbc0
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

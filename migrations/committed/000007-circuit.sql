@@ -1,5 +1,5 @@
---! Previous: sha1:a25535d009c004c61678a389246a2c75a780dae2
---! Hash: sha1:e2420ac9d19da386c3bc88eefa8b8d7919d67662
+--! Previous: sha1:ec22935316c294a9199c8604f0302eafd1bffbc0
+--! Hash: sha1:42a8fb70d8f8c12b969bc85ef9a4321ff4a41433
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

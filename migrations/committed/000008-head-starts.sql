@@ -1,5 +1,5 @@
---! Previous: sha1:e2420ac9d19da386c3bc88eefa8b8d7919d67662
---! Hash: sha1:04dc1f814e6931e022eb3344ba4fcfeea261ced1
+--! Previous: sha1:42a8fb70d8f8c12b969bc85ef9a4321ff4a41433
+--! Hash: sha1:3cd11cd584096259452c4be98ff18758d934367c
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

@@ -1,5 +1,5 @@
---! Previous: sha1:04dc1f814e6931e022eb3344ba4fcfeea261ced1
---! Hash: sha1:dc91671ce98aa2e02a7b0f8f4c81f736e8c5dd02
+--! Previous: sha1:3cd11cd584096259452c4be98ff18758d934367c
+--! Hash: sha1:76db022188fa38d6755154005e83f75780b06f40
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

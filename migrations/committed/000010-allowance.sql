@@ -1,5 +1,5 @@
---! Previous: sha1:dc91671ce98aa2e02a7b0f8f4c81f736e8c5dd02
---! Hash: sha1:bcfed8616fc5a5a2ebc58d08424f4dfa0eddfcde
+--! Previous: sha1:76db022188fa38d6755154005e83f75780b06f40
+--! Hash: sha1:c696becb4ffda99236ccf7697a1db9a2e2c95206
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

@@ -1,5 +1,5 @@
---! Previous: sha1:bcfed8616fc5a5a2ebc58d08424f4dfa0eddfcde
---! Hash: sha1:22d499b5ba37bb6ab70b8d563e90c009ca9ba641
+--! Previous: sha1:c696becb4ffda99236ccf7697a1db9a2e2c95206
+--! Hash: sha1:535559b5097ca0d7cddb38a5dc4822faeeef9c78
 --! Message: housekeeping
 
 -- Ending what has run its course.

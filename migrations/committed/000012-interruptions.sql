@@ -1,5 +1,5 @@
---! Previous: sha1:22d499b5ba37bb6ab70b8d563e90c009ca9ba641
---! Hash: sha1:eebf9ddf9c0ce33f26a82700757f8ba178fb027e
+--! Previous: sha1:535559b5097ca0d7cddb38a5dc4822faeeef9c78
+--! Hash: sha1:1dfd66e7892a3302b24e502093885492cd5225b8
 --! Message: interruptions
 
 -- Lookups that do not end, and parcels that are set aside.

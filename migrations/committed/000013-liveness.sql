@@ -1,5 +1,5 @@
---! Previous: sha1:eebf9ddf9c0ce33f26a82700757f8ba178fb027e
---! Hash: sha1:e3f795f4dc89b21a315abe12f9be768379c5261a
+--! Previous: sha1:1dfd66e7892a3302b24e502093885492cd5225b8
+--! Hash: sha1:b612dcdd8a8ddedf56031a509cf75b497696afb0
 --! Message: liveness
 
 -- Who is alive, and freeing what the dead hold. migrations/README.md tells it as a state machine.

@@ -1,5 +1,5 @@
---! Previous: sha1:e3f795f4dc89b21a315abe12f9be768379c5261a
---! Hash: sha1:0713cef37510617da7e6e20636c337d30d3b016d
+--! Previous: sha1:b612dcdd8a8ddedf56031a509cf75b497696afb0
+--! Hash: sha1:7d5f78b7e9b082bbc43db7ff290697e42ef8bd98
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

@@ -1,5 +1,5 @@
---! Previous: sha1:0713cef37510617da7e6e20636c337d30d3b016d
---! Hash: sha1:23740c52ac42e9d52f2fbc13d1b9f64aedd80c22
+--! Previous: sha1:7d5f78b7e9b082bbc43db7ff290697e42ef8bd98
+--! Hash: sha1:087c6e737c8f2801807b48a198e140ea08c9f570
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

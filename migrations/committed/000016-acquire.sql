@@ -1,5 +1,5 @@
---! Previous: sha1:23740c52ac42e9d52f2fbc13d1b9f64aedd80c22
---! Hash: sha1:1d8d975aee741fd333619ac06fb46668a5ed2538
+--! Previous: sha1:087c6e737c8f2801807b48a198e140ea08c9f570
+--! Hash: sha1:c0e59bdd8f8156474b55851de2483e0c21f00570
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

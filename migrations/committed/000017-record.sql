@@ -1,5 +1,5 @@
---! Previous: sha1:1d8d975aee741fd333619ac06fb46668a5ed2538
---! Hash: sha1:93554e019c3572ce01e5a5647b64ace9667e3ca6
+--! Previous: sha1:c0e59bdd8f8156474b55851de2483e0c21f00570
+--! Hash: sha1:17b9c03922c66b5352caefc13db4c62ab5933af1
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:1f109e62a553240ba5b8184cc9954da981dcab81
---! Hash: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
+--! Previous: sha1:1b5169b486a77911a7e52b2884d19147caaf724d
+--! Hash: sha1:59dc2927fbef02a6ad626c8a1dd0a11c0f752a37
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

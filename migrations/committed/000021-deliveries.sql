@@ -1,5 +1,5 @@
---! Previous: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
---! Hash: sha1:1a025371a3deafdfd12d6b51e06c5a3224402bf6
+--! Previous: sha1:59dc2927fbef02a6ad626c8a1dd0a11c0f752a37
+--! Hash: sha1:3f1b091081d85c7a1d58c62833851eebd502ef3e
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

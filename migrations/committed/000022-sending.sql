@@ -1,5 +1,5 @@
---! Previous: sha1:1a025371a3deafdfd12d6b51e06c5a3224402bf6
---! Hash: sha1:78c16fbcea07f6a249b8ae24b32e0735fe8e21c0
+--! Previous: sha1:3f1b091081d85c7a1d58c62833851eebd502ef3e
+--! Hash: sha1:9262eef15c1d5a9d2bc5b0f31447d9e68a75b933
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

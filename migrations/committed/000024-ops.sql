@@ -1,5 +1,5 @@
---! Previous: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
---! Hash: sha1:b7c23b9572d9fa00ad7ec4be39eecfc6025d6906
+--! Previous: sha1:eceb588313638eb2cdfb7613b3d56bef56348a19
+--! Hash: sha1:91855775a86016e07d650ec2659940618dcd0a23
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -275,4 +275,14 @@ grant execute on function
   bookpost.parcels_tracking_page(bookpost.parcels), bookpost.parcels_last_looked_at(bookpost.parcels),
   bookpost.parcels_next_look_at(bookpost.parcels), bookpost.parcels_did_last_look_work(bookpost.parcels),
   bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events)
+  to bookpost_member, bookpost_operator;
+-- What people write through. Each of these asks first whether it is the caller's own (own_book, own_user).
+grant execute on function
+  bookpost.track_book(text, text, text, text, uuid, numeric, text, text, text, date),
+  bookpost.correct_tracking_number(uuid, text, text), bookpost.refresh_book(uuid), bookpost.stop_tracking(uuid),
+  bookpost.mark_book(uuid, text, text),
+  bookpost.mark_notifications_read(uuid[], timestamptz, uuid), bookpost.users_unread_notification_count(bookpost.users),
+  bookpost.set_contact(uuid, jsonb), bookpost.set_notification_preferences(uuid, jsonb),
+  bookpost.opt_in(uuid, text), bookpost.opt_out(uuid, text),
+  bookpost.request_phone_verification(uuid), bookpost.verify_phone_number(uuid, text)
   to bookpost_member, bookpost_operator;
