@@ -4509,7 +4509,11 @@ begin
   select n.*
   from bookpost.parcels p
   cross join lateral jsonb_populate_record(
-    p, jsonb_build_object('id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason)
+    p, jsonb_build_object(
+      'id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason,
+      -- After the common one, so that where parcels are listed newest first it comes first.
+      'created_at', p.created_at + interval '1 microsecond'
+    )
   ) n
   where p.id = part_from_others.parcel_id;
   insert into bookpost_private.checks

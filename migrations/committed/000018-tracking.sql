@@ -1,5 +1,5 @@
 --! Previous: sha1:17b9c03922c66b5352caefc13db4c62ab5933af1
---! Hash: sha1:9d75696e8122bd63e7cc72b66642c3def72fcb51
+--! Hash: sha1:a507609bb82e8c4a42829893a396d4626b7aad74
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -440,7 +440,11 @@ begin
   select n.*
   from bookpost.parcels p
   cross join lateral jsonb_populate_record(
-    p, jsonb_build_object('id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason)
+    p, jsonb_build_object(
+      'id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason,
+      -- After the common one, so that where parcels are listed newest first it comes first.
+      'created_at', p.created_at + interval '1 microsecond'
+    )
   ) n
   where p.id = part_from_others.parcel_id;
   insert into bookpost_private.checks

@@ -1,5 +1,5 @@
---! Previous: sha1:9d75696e8122bd63e7cc72b66642c3def72fcb51
---! Hash: sha1:1b5169b486a77911a7e52b2884d19147caaf724d
+--! Previous: sha1:a507609bb82e8c4a42829893a396d4626b7aad74
+--! Hash: sha1:080f3ff16226b16785d22c1519b10c02136dfb85
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

@@ -1,5 +1,5 @@
---! Previous: sha1:1b5169b486a77911a7e52b2884d19147caaf724d
---! Hash: sha1:59dc2927fbef02a6ad626c8a1dd0a11c0f752a37
+--! Previous: sha1:080f3ff16226b16785d22c1519b10c02136dfb85
+--! Hash: sha1:98f2df755dd16abfc6a8db046daaadf7ab013f16
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

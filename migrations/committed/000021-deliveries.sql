@@ -1,5 +1,5 @@
---! Previous: sha1:59dc2927fbef02a6ad626c8a1dd0a11c0f752a37
---! Hash: sha1:3f1b091081d85c7a1d58c62833851eebd502ef3e
+--! Previous: sha1:98f2df755dd16abfc6a8db046daaadf7ab013f16
+--! Hash: sha1:a39daf28715df18e4a22d7a80f69c461d658bfad
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:3f1b091081d85c7a1d58c62833851eebd502ef3e
---! Hash: sha1:9262eef15c1d5a9d2bc5b0f31447d9e68a75b933
+--! Previous: sha1:a39daf28715df18e4a22d7a80f69c461d658bfad
+--! Hash: sha1:fdb8e4989d14f71ee17329deeff8567ce26cc1e5
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:9262eef15c1d5a9d2bc5b0f31447d9e68a75b933
---! Hash: sha1:eceb588313638eb2cdfb7613b3d56bef56348a19
+--! Previous: sha1:fdb8e4989d14f71ee17329deeff8567ce26cc1e5
+--! Hash: sha1:f4b8973f06fe076d3456cfc5d594d32597f1eb1a
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:eceb588313638eb2cdfb7613b3d56bef56348a19
---! Hash: sha1:91855775a86016e07d650ec2659940618dcd0a23
+--! Previous: sha1:f4b8973f06fe076d3456cfc5d594d32597f1eb1a
+--! Hash: sha1:31e3044083946b22e3120bf97b55b11994b92d05
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -3,7 +3,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   declaredValue: "--value",
   declaredCurrency: "--currency",
   trackingUrl: "--url",
-  userId: "--owner",
+  ownerId: "--owner",
   insist: "--force",
   phoneNumber: "--phone",
   quietHours: "--quiet",

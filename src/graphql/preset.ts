@@ -4,9 +4,11 @@ import { PgManyToManyPreset } from "@graphile-contrib/pg-many-to-many";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { changeNullability } from "postgraphile/utils";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
+import { currentUser } from "./currentUser.ts";
 import { descriptionPlugin } from "./descriptionPlugin.ts";
 import { filterOperatorsPlugin } from "./filterOperatorsPlugin.ts";
 import { inflectionPlugin } from "./inflectionPlugin.ts";
+import { mutations } from "./mutations/mutations.ts";
 import { notificationMessage } from "./notificationMessage.ts";
 import { orderPlugin } from "./orderPlugin.ts";
 import { pageSizePlugin } from "./pageSizePlugin.ts";
@@ -49,8 +51,15 @@ export const apiPreset: GraphileConfig.Preset = {
     filterOperatorsPlugin,
     descriptionPlugin,
     notificationMessage,
+    currentUser,
+    ...mutations,
     // Everyone sees the carriers, and these keys are never null.
-    changeNullability({ Parcel: { carrier: false }, CarrierCircuit: { api: false } }),
+    changeNullability({
+      Parcel: { carrier: false },
+      CarrierCircuit: { api: false },
+      // A count is there for whomever one may read.
+      User: { unreadNotificationCount: false },
+    }),
   ],
   disablePlugins: [
     // It would leave a type that cannot be built out of the schema and go on; we want the start to fail.

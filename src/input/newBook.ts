@@ -45,7 +45,7 @@ export function readBook(said: SaidBook): Omit<NewBook, "carrier" | "trackingNum
   return {
     title,
     author: author ?? undefined,
-    owner: owner == null ? undefined : readId("userId", "user", owner),
+    owner: owner == null ? undefined : readId("ownerId", "user", owner),
     declaredValue: declaredValue ?? undefined,
     declaredCurrency: declaredCurrency?.toUpperCase(),
     appBookId: appBookId ?? undefined,
