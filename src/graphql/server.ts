@@ -33,7 +33,7 @@ export interface Api {
 
 /**
  * Serves GraphQL over HTTP and resolves when it answers. The roles it runs as
- * can only read.
+ * can read, and change what the database's functions change for them.
  * @throws UsageError when everybody would be the operator beyond this machine.
  * @throws BookpostError when the port is taken, or the database is away or not migrated.
  */
