@@ -2,11 +2,13 @@ import { randomUUID } from "node:crypto";
 import type { ClientBase } from "pg";
 import { describe, expect, test } from "vitest";
 import { apiClient } from "../../helpers/apiClient.ts";
+import { asMember } from "../../helpers/asMember.ts";
 import { makeApi } from "../../helpers/makeApi.ts";
 import { makeUser } from "../../helpers/makeUser.ts";
 import { openClient } from "../../helpers/openClient.ts";
 import { tryOut } from "../../helpers/refusal.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
+import { testRule } from "../../helpers/testRule.ts";
 import { trackBook } from "../../helpers/trackBook.ts";
 
 const db = testDatabase();
@@ -241,4 +243,68 @@ test("when a parcel was sent, its only owner can say, one of several cannot and 
   expect(await say(ann, "2025-07-30")).toBe("2025-08-01");
   await trackBook(db.pool, code, { owner: ann, number, sentOn: "2025-07-30" });
   expect(await say(ben, "2025-01-01")).toBe("2025-07-30");
+});
+
+testRule(
+  db,
+  "within a function that runs with its owner's rights it is still the member who asks",
+  async (client) => {
+    const { code } = await makeApi(client);
+    const [ann, ben] = [await makeUser(client), await makeUser(client)];
+    const { bookId } = await trackBook(client, code, { owner: ann });
+    await asMember(client, ben, async () => {
+      for (const [sql, id] of [
+        ["select bookpost.stop_tracking($1)", bookId],
+        ["select bookpost.opt_out($1, 'email')", ann],
+      ] as const)
+        expect(await tryOut(client, sql, [id])).toMatchObject({ code: "BP404" });
+    });
+    await asMember(client, ann, async () => {
+      expect(await tryOut(client, "select bookpost.stop_tracking($1)", [bookId])).toBeNull();
+      expect(await tryOut(client, "select bookpost.opt_out($1, 'email')", [ann])).toBeNull();
+    });
+  },
+  {
+    "the function's owner is taken for who asks": {
+      function: "bookpost_private.may_act_for_all",
+      from: "(current_setting('role'::text))::name",
+      to: "CURRENT_USER",
+    },
+    "the login is taken for who asks": {
+      function: "bookpost_private.may_act_for_all",
+      from: "(current_setting('role'::text))::name",
+      to: "SESSION_USER",
+    },
+    "nobody asks whose book it is": {
+      function: "bookpost_private.own_book",
+      from: " or not bookpost_private.may_act_for(v_book.owner_id)",
+      to: "",
+    },
+    "nobody asks whose person it is": {
+      function: "bookpost_private.own_user",
+      from: " or not bookpost_private.may_act_for(v_id)",
+      to: "",
+    },
+    "everybody is refused": {
+      function: "bookpost_private.may_act_for",
+      from: "bookpost.current_user_id()",
+      to: "null::uuid",
+    },
+  },
+);
+
+test.each([
+  ["bookpost_visitor", false],
+  ["bookpost_member", false],
+  ["bookpost_operator", true],
+  // It may become an operator, and is none by itself.
+  [undefined, false],
+] as const)("through the API's login, as %s, one may act for all: %s", async (role, may) => {
+  await db.pool.query(
+    `create or replace function public.may_i() returns boolean language sql security definer
+     set search_path = pg_catalog, pg_temp return bookpost_private.may_act_for_all()`,
+  );
+  await db.pool.query("grant execute on function public.may_i() to public");
+  const client = await apiClient(db, role ? { role } : {});
+  expect((await client.query("select public.may_i() as may")).rows).toEqual([{ may }]);
 });
