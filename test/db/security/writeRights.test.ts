@@ -287,7 +287,7 @@ testRule(
     },
     "everybody is refused": {
       function: "bookpost_private.may_act_for",
-      from: "bookpost.current_user_id()",
+      from: "current_user_id()",
       to: "null::uuid",
     },
   },
