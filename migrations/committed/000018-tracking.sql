@@ -1,5 +1,5 @@
 --! Previous: sha1:17b9c03922c66b5352caefc13db4c62ab5933af1
---! Hash: sha1:a507609bb82e8c4a42829893a396d4626b7aad74
+--! Hash: sha1:368d220506a7ae6d8b5b8703eff3a22dae1f7f7f
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -57,11 +57,11 @@ begin
     on conflict (carrier_code, tracking_number) where closed_at is null do nothing
     returning id into v_id;
     if found then
-      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason, head_start, day, day_calls)
+      insert into bookpost_private.checks (parcel_id, api_code, next_check_at, pause_reason, head_start, last_looked_at, day, day_calls)
       select v_id, carrier.api_code,
         case when carrier.api_code is not null then coalesce(bookpost_private.soonest_look(f.former_check), clock_timestamp()) end,
         case when carrier.api_code is null then 'no_api' end,
-        h.head_start, coalesce((f.former_check).day, '-infinity'), coalesce((f.former_check).day_calls, 0)
+        h.head_start, (f.former_check).last_looked_at, coalesce((f.former_check).day, '-infinity'), coalesce((f.former_check).day_calls, 0)
       from bookpost_private.head_starts h
       -- To the carrier it is the number that was asked about: stopped and tracked again it is not asked about more often.
       left join lateral (

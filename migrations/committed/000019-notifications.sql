@@ -1,5 +1,5 @@
---! Previous: sha1:a507609bb82e8c4a42829893a396d4626b7aad74
---! Hash: sha1:080f3ff16226b16785d22c1519b10c02136dfb85
+--! Previous: sha1:368d220506a7ae6d8b5b8703eff3a22dae1f7f7f
+--! Hash: sha1:b4e7f338a2e5f6734b4d68dc983b93cde62e2947
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

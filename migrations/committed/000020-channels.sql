@@ -1,5 +1,5 @@
---! Previous: sha1:080f3ff16226b16785d22c1519b10c02136dfb85
---! Hash: sha1:98f2df755dd16abfc6a8db046daaadf7ab013f16
+--! Previous: sha1:b4e7f338a2e5f6734b4d68dc983b93cde62e2947
+--! Hash: sha1:f7d2261276c7f9422c26456b26c3e0b85dabb6d0
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

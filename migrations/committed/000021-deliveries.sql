@@ -1,5 +1,5 @@
---! Previous: sha1:98f2df755dd16abfc6a8db046daaadf7ab013f16
---! Hash: sha1:a39daf28715df18e4a22d7a80f69c461d658bfad
+--! Previous: sha1:f7d2261276c7f9422c26456b26c3e0b85dabb6d0
+--! Hash: sha1:03d948ae1246844c339e136451060748a7f7c9dc
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

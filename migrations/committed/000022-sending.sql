@@ -1,5 +1,5 @@
---! Previous: sha1:a39daf28715df18e4a22d7a80f69c461d658bfad
---! Hash: sha1:fdb8e4989d14f71ee17329deeff8567ce26cc1e5
+--! Previous: sha1:03d948ae1246844c339e136451060748a7f7c9dc
+--! Hash: sha1:79cec1ae1f240f5131ebc76da8a754ece624599b
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:fdb8e4989d14f71ee17329deeff8567ce26cc1e5
---! Hash: sha1:f4b8973f06fe076d3456cfc5d594d32597f1eb1a
+--! Previous: sha1:79cec1ae1f240f5131ebc76da8a754ece624599b
+--! Hash: sha1:21937360764f074471edd9aa5d9484b8c0eef941
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

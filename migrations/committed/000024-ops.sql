@@ -1,5 +1,5 @@
---! Previous: sha1:f4b8973f06fe076d3456cfc5d594d32597f1eb1a
---! Hash: sha1:31e3044083946b22e3120bf97b55b11994b92d05
+--! Previous: sha1:21937360764f074471edd9aa5d9484b8c0eef941
+--! Hash: sha1:cfbaaac6842952e0d5f323f5d6dbe41fae5259a1
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { dispatch } from "../../../src/sql/dispatch.ts";
 import { lookUp } from "../../helpers/lookUp.ts";
 import { makeApi } from "../../helpers/makeApi.ts";
 import { one } from "../../helpers/one.ts";
@@ -129,7 +130,18 @@ describe("refreshBook", () => {
     await world.mutate("ann", "stopTracking", { bookId }, "book { id }");
     const again = await trackBook(world.db.pool, carrier, { owner: world.ids.ann, number });
     expect(again.parcelId).not.toBe(parcelId);
+    await world.mutate("ann", "refreshBook", { bookId: again.bookId }, "book { id }");
     expect(await checkOf(world.db.pool, again.parcelId)).toMatchObject({ next_check_at });
+  });
+
+  it("nor soon after the last look, under whatever parcel the number was asked about", async () => {
+    const { bookId, parcelId, carrier, number } = await annsBook({ min_check_interval: "2 hours" });
+    await lookUp(world.db.pool, parcelId, (id) => found(id));
+    await world.mutate("ann", "stopTracking", { bookId }, "book { id }");
+    const again = await trackBook(world.db.pool, carrier, { owner: world.ids.ann, number });
+    await world.mutate("ann", "refreshBook", { bookId: again.bookId }, "book { id }");
+    await dispatch(world.db.pool);
+    expect((await checkOf(world.db.pool, again.parcelId)).wait).toBe(7200);
   });
 
   it("of a carrier nobody can be asked about says so", async () => {
