@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { one } from "../../helpers/one.ts";
 import { newNumber } from "../../helpers/trackBook.ts";
+import { startApiForTest } from "../startTestApi.ts";
 import { NOBODY, openWorld } from "./openWorld.ts";
 
 const world = openWorld();
@@ -151,6 +152,7 @@ describe("trackBook", () => {
     ["no id", { ownerId: "me" }, undefined, '"me"'],
     ["slash, insisted", { trackingNumber: "12/34", insist: true }, undefined, "4 to 40 letters"],
     ["unknown carrier", { carrier: "nix" }, undefined, 'no carrier "nix"'],
+    ["a NUL", { title: "a\u0000b" }, undefined, "A value was refused."],
     ["a day to come", { sentOn: "2999-01-01" }, undefined, "2999-01-01"],
   ])("cannot be given %s", async (_what, wrong, field, says) => {
     const before = await one(world.db.pool, "select count(*) from bookpost.books");
@@ -158,6 +160,24 @@ describe("trackBook", () => {
     expect(message).toContain(says);
     expect(extensions).toMatchObject({ code: "BAD_INPUT", ...(field && { field }) });
     expect(await one(world.db.pool, "select count(*) from bookpost.books")).toEqual(before);
+  });
+
+  it("without a secret, where everybody is the operator, it is the local user's", async () => {
+    const api = await startApiForTest(world.db, { jwtSecret: null });
+    const { body } = await api.query(
+      `mutation ($input: TrackBookInput!) { trackBook(input: $input) { book { owner { appUserId } } } }`,
+      { variables: { input: { ...good, title: "Local" } } },
+    );
+    expect(body).toEqual({ data: { trackBook: { book: { owner: { appUserId: "local" } } } } });
+    const { body: contact } = await api.query(
+      'mutation { setContact(input: { name: "Somebody" }) { user { name } } }',
+    );
+    expect(contact.errors).toMatchObject([
+      {
+        message: "Nobody is named, and nobody is signed in.",
+        extensions: { code: "NOT_FOUND" },
+      },
+    ]);
   });
 
   it("five books may be tracked in one document, and of six not one is", async () => {
