@@ -35,15 +35,15 @@ test("what is named is set, what is not stays, and null takes away", async () =>
 });
 
 test.each([
-  ["set_contact", CONTACT, "app_user_id"],
-  ["set_contact", CONTACT, "phone_verified_at"],
-  ["set_contact", CONTACT, "id"],
-  ["set_contact", CONTACT, "is_sms_wanted"],
-  ["set_notification_preferences", PREFERENCES, "sms_opted_out_at"],
-  ["set_notification_preferences", PREFERENCES, "email_opted_out_at"],
-  ["set_notification_preferences", PREFERENCES, "email_refused_at"],
-  ["set_notification_preferences", PREFERENCES, "email"],
-])("%s cannot set %3$s", async (_, sql, column) => {
+  ["set_contact", "app_user_id", CONTACT],
+  ["set_contact", "phone_verified_at", CONTACT],
+  ["set_contact", "id", CONTACT],
+  ["set_contact", "is_sms_wanted", CONTACT],
+  ["set_notification_preferences", "sms_opted_out_at", PREFERENCES],
+  ["set_notification_preferences", "email_opted_out_at", PREFERENCES],
+  ["set_notification_preferences", "email_refused_at", PREFERENCES],
+  ["set_notification_preferences", "email", PREFERENCES],
+])("%s cannot set %s", async (_, column, sql) => {
   const { client, id, row } = await person();
   const before = await row();
   expect(
