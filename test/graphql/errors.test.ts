@@ -73,6 +73,7 @@ describe("an error of the database", () => {
     ["BP400", "BAD_INPUT"],
     ["BP404", "NOT_FOUND"],
     ["BP409", "CONFLICT"],
+    ["BP410", "CURSOR_EXPIRED"],
   ])("%s of ours comes through as we wrote it", async (sqlstate, code) => {
     await trackingPageDoes(
       `raise exception using errcode = '${sqlstate}', message = 'There is no such book.', hint = 'Track it first.', detail = '${SECRET}'`,

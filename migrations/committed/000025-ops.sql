@@ -1,5 +1,5 @@
---! Previous: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
---! Hash: sha1:b7c23b9572d9fa00ad7ec4be39eecfc6025d6906
+--! Previous: sha1:80df7464300abfbc4849cfe43f6d853667935a80
+--! Hash: sha1:0e5b813339af8209167cbdac9027264dd80f93a8
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -275,4 +275,8 @@ grant execute on function
   bookpost.parcels_tracking_page(bookpost.parcels), bookpost.parcels_last_looked_at(bookpost.parcels),
   bookpost.parcels_next_look_at(bookpost.parcels), bookpost.parcels_did_last_look_work(bookpost.parcels),
   bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events)
+  to bookpost_member, bookpost_operator;
+grant execute on function
+  bookpost.changes_since(text, integer), bookpost.latest_cursor(), bookpost.history_id(), bookpost.present_snapshot(xid8),
+  bookpost.pruned_through(), bookpost.told_through(), bookpost.encode_cursor(text[])
   to bookpost_member, bookpost_operator;
