@@ -1,5 +1,5 @@
 --! Previous: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
---! Hash: sha1:80df7464300abfbc4849cfe43f6d853667935a80
+--! Hash: sha1:b956dc5b847e9bda8191e4843d1e422efd8d60aa
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from
@@ -374,6 +374,7 @@ declare
   v_xid xid8 := '0';
   v_id bigint := 0;
   v_rows bookpost.changes[];
+  v_is_more boolean;
 begin
   if first is null or first not between 0 and 1000 then
     raise exception 'A page of changes has 0 to 1000 rows, not %.', coalesce(first::text, 'null') using errcode = 'BP400';
@@ -414,7 +415,7 @@ begin
     end if;
   end if;
 
-  v_now := bookpost.present_snapshot(pg_snapshot_xmax(v_from));
+  v_now := bookpost.present_snapshot(pg_snapshot_xmax(coalesce(v_to, v_from)));
   -- A standby that is behind the cursor has nothing new, and must not set it back.
   if v_to is null and pg_snapshot_xmax(v_now) < pg_snapshot_xmax(v_from) then
     return query select '[]'::jsonb, after, false;
@@ -432,16 +433,22 @@ begin
     order by c.xid, c.id
     limit first + 1
   ) c;
+  v_is_more := coalesce(array_length(v_rows, 1), 0) > first;
 
   return query
   select coalesce(p.changes, '[]'),
     case
-      when coalesce(array_length(v_rows, 1), 0) <= first then bookpost.encode_cursor(variadic array[v_history, v_to::text])
+      when not v_is_more then bookpost.encode_cursor(variadic array[v_history, v_to::text])
       -- Nothing was asked for: where it was.
       when first = 0 then coalesce(after, bookpost.encode_cursor(variadic array[v_history, v_from::text]))
       else p.changes -> -1 ->> 'cursor'
     end,
-    coalesce(array_length(v_rows, 1), 0) > first
+    -- Also what was committed since the first page: whoever was woken for it must not stop here.
+    v_is_more or exists (
+      select from bookpost.changes c
+      where v_to::text <> v_now::text and c.xid >= pg_snapshot_xmin(v_to) and c.xid < pg_snapshot_xmax(v_now)
+        and not pg_visible_in_snapshot(c.xid, v_to) and pg_visible_in_snapshot(c.xid, v_now)
+    )
   from (
     select jsonb_agg(
       jsonb_build_object(

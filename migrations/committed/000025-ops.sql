@@ -1,5 +1,5 @@
---! Previous: sha1:80df7464300abfbc4849cfe43f6d853667935a80
---! Hash: sha1:0e5b813339af8209167cbdac9027264dd80f93a8
+--! Previous: sha1:b956dc5b847e9bda8191e4843d1e422efd8d60aa
+--! Hash: sha1:ba824fe7c3277196575e1612f4d66d164f391f12
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
