@@ -36,6 +36,9 @@ alter table bookpost.books force row level security;
 create policy member_sees_her_own on bookpost.books for select to bookpost_member using ((owner_id = ( SELECT bookpost.current_user_id() AS current_user_id)));
 create policy operator_sees_all on bookpost.books for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.books for all to bookpost_worker using (true) with check (true);
+CREATE TRIGGER _600_tell_delete AFTER DELETE ON bookpost.books REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_books__tell_changes();
+CREATE TRIGGER _600_tell_insert AFTER INSERT ON bookpost.books REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_books__tell_changes();
+CREATE TRIGGER _600_tell_update AFTER UPDATE ON bookpost.books REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_books__tell_changes();
 comment on table bookpost.books is 'A book on its way to or from its owner. Where it is, its parcels tell.';
 comment on column bookpost.books.owner_id is 'Who is told where it is.';
 comment on column bookpost.books.title is 'As the owner wrote it.';
@@ -190,6 +193,44 @@ grant select on bookpost.carriers to bookpost_operator;
 grant select on bookpost.carriers to bookpost_visitor;
 grant delete, insert, select, update on bookpost.carriers to bookpost_worker;
 
+create table bookpost.changes (
+  id bigint generated always as identity not null,
+  xid xid8 default pg_current_xact_id() not null,
+  user_id uuid not null,
+  kind text not null,
+  book_id uuid,
+  parcel_id uuid,
+  notification_id uuid,
+  changed_at timestamp with time zone default now() not null,
+  constraint changes_pkey PRIMARY KEY (xid, id),
+  constraint changes_once_per_transaction UNIQUE NULLS NOT DISTINCT (user_id, xid, kind, book_id, parcel_id, notification_id),
+  constraint changes_user_id_fkey FOREIGN KEY (user_id) REFERENCES bookpost.users(id) ON DELETE CASCADE,
+  constraint changes_kind_says_which_ids_there_are CHECK (
+CASE kind
+    WHEN 'book'::text THEN ((book_id IS NOT NULL) AND (parcel_id IS NULL) AND (notification_id IS NULL))
+    WHEN 'parcel'::text THEN ((book_id IS NULL) AND (parcel_id IS NOT NULL) AND (notification_id IS NULL))
+    WHEN 'notification'::text THEN ((book_id IS NOT NULL) AND (parcel_id IS NOT NULL) AND (notification_id IS NOT NULL))
+    ELSE false
+END)
+);
+CREATE INDEX changes_user_id_xid_id_idx ON bookpost.changes USING btree (user_id, xid, id);
+alter table bookpost.changes enable row level security;
+alter table bookpost.changes force row level security;
+create policy member_sees_her_own on bookpost.changes for select to bookpost_member using ((user_id = ( SELECT bookpost.current_user_id() AS current_user_id)));
+create policy operator_sees_all on bookpost.changes for select to bookpost_operator using (true);
+create policy worker_does_all on bookpost.changes for all to bookpost_worker using (true) with check (true);
+comment on table bookpost.changes is 'What became different of what a person may see: one row for each person, thing and transaction. What it is like now, the thing itself tells.';
+comment on column bookpost.changes.xid is 'The transaction that changed it.';
+comment on column bookpost.changes.user_id is 'Whose book, parcel or notification it is, or was.';
+comment on column bookpost.changes.kind is 'book: it, or which parcels it travels in; parcel: it, its scans, or whether she may see it; notification: it came, was read, or went.';
+comment on column bookpost.changes.book_id is 'The book, which may be gone by now.';
+comment on column bookpost.changes.parcel_id is 'The parcel, which she may no longer see.';
+comment on column bookpost.changes.notification_id is 'The notification, which may be gone by now.';
+comment on column bookpost.changes.changed_at is 'When the transaction began that changed it. Not an order: which was committed first, it does not tell.';
+grant select on bookpost.changes to bookpost_member;
+grant select on bookpost.changes to bookpost_operator;
+grant delete, insert, select, update on bookpost.changes to bookpost_worker;
+
 create table bookpost.circuit_states (
   state text not null,
   description text not null,
@@ -262,6 +303,9 @@ alter table bookpost.notifications force row level security;
 create policy member_sees_her_own on bookpost.notifications for select to bookpost_member using ((user_id = ( SELECT bookpost.current_user_id() AS current_user_id)));
 create policy operator_sees_all on bookpost.notifications for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.notifications for all to bookpost_worker using (true) with check (true);
+CREATE TRIGGER _600_tell_delete AFTER DELETE ON bookpost.notifications REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_notifications__tell_changes();
+CREATE TRIGGER _600_tell_insert AFTER INSERT ON bookpost.notifications REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_notifications__tell_changes();
+CREATE TRIGGER _600_tell_update AFTER UPDATE ON bookpost.notifications REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_notifications__tell_changes();
 comment on table bookpost.notifications is 'What a person is told in the app of a book of hers. Written in the same commit as what it tells of.';
 comment on column bookpost.notifications.user_id is 'Who is told.';
 comment on column bookpost.notifications.kind is 'What it tells of: a stage, a call for action, an estimate that moved.';
@@ -307,6 +351,9 @@ create policy member_sees_her_own on bookpost.parcel_books for select to bookpos
 create policy operator_sees_all on bookpost.parcel_books for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.parcel_books for all to bookpost_worker using (true) with check (true);
 CREATE TRIGGER _500_note_forsaken AFTER DELETE OR UPDATE OF stopped_at ON bookpost.parcel_books FOR EACH ROW EXECUTE FUNCTION bookpost_private.tg_parcel_books__note_forsaken();
+CREATE TRIGGER _600_tell_delete AFTER DELETE ON bookpost.parcel_books REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_parcel_books__tell_changes();
+CREATE TRIGGER _600_tell_insert AFTER INSERT ON bookpost.parcel_books REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_parcel_books__tell_changes();
+CREATE TRIGGER _600_tell_update AFTER UPDATE ON bookpost.parcel_books REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_parcel_books__tell_changes();
 comment on table bookpost.parcel_books is 'Which book travels in which parcel, and for whom it is tracked. A parcel is looked up while one of these is live, so one owner''s stop never ends another''s tracking.';
 comment on column bookpost.parcel_books.started_at is 'Since when this owner wants it tracked.';
 comment on column bookpost.parcel_books.stopped_at is 'Since when this owner no longer wants it tracked; null: live.';
@@ -385,6 +432,7 @@ create policy member_sees_her_books on bookpost.parcels for select to bookpost_m
   WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id))))));
 create policy operator_sees_all on bookpost.parcels for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.parcels for all to bookpost_worker using (true) with check (true);
+CREATE TRIGGER _600_tell_update AFTER UPDATE ON bookpost.parcels REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_parcels__tell_changes();
 comment on table bookpost.parcels is 'What a carrier carries: one number, in one life. Carriers use numbers again, so only one live parcel may have a number; a corrected number is a new parcel.';
 comment on column bookpost.parcels.carrier_code is 'Always said by a person or the app, never guessed from the number.';
 comment on column bookpost.parcels.tracking_number is 'Upper case letters and digits, without spaces or hyphens.';
@@ -452,6 +500,8 @@ create policy member_sees_her_books on bookpost.tracking_events for select to bo
   WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id))))));
 create policy operator_sees_all on bookpost.tracking_events for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.tracking_events for all to bookpost_worker using (true) with check (true);
+CREATE TRIGGER _600_tell_insert AFTER INSERT ON bookpost.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_tracking_events__tell_changes();
+CREATE TRIGGER _600_tell_update AFTER UPDATE ON bookpost.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_tracking_events__tell_changes();
 comment on table bookpost.tracking_events is 'The carrier''s scans, each kept once, none ever removed because the carrier forgot it.';
 comment on column bookpost.tracking_events.identity is 'Tells this scan from every other of the parcel.';
 comment on column bookpost.tracking_events.occurred_at is 'The instant, where the carrier gave an offset or zone; otherwise null.';
@@ -582,6 +632,113 @@ $function$;
 comment on function bookpost.add_webhook(text,uuid,text) is 'Registers an endpoint for one person''s news, or everyone''s where none is named. Returns its id and the secret that messages are signed with: shown this once. Raises BP400 for what is no address, BP404 for an unknown person.';
 grant execute on function bookpost.add_webhook(text,uuid,text) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost.changes_since(after text, first integer)
+ RETURNS TABLE(changes jsonb, end_cursor text, has_next_page boolean)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_history text := bookpost.history_id();
+  v_now pg_snapshot;
+  v_parts text[];
+  v_from pg_snapshot;
+  v_to pg_snapshot;
+  v_xid xid8 := '0';
+  v_id bigint := 0;
+  v_rows bookpost.changes[];
+  v_is_more boolean;
+begin
+  if first is null or first not between 0 and 1000 then
+    raise exception 'A page of changes has 0 to 1000 rows, not %.', coalesce(first::text, 'null') using errcode = 'BP400';
+  end if;
+  if after is null then
+    -- All that is kept. 3 is the first transaction id that Postgres gives out.
+    v_from := '3:3:';
+  else
+    begin
+      if after !~ '^[A-Za-z0-9_-]+$' then
+        raise exception using errcode = 'invalid_text_representation';
+      end if;
+      v_parts := string_to_array(
+        convert_from(decode(translate(after, '-_', '+/') || repeat('=', (4 - length(after) % 4) % 4), 'base64'), 'UTF8'), '|'
+      );
+      v_from := v_parts[2]::pg_snapshot;
+      if array_length(v_parts, 1) = 5 then
+        v_to := v_parts[3]::pg_snapshot;
+        v_xid := v_parts[4]::xid8;
+        v_id := v_parts[5]::bigint;
+      end if;
+    exception
+      -- What no cursor of ours looks like: not in base64, not UTF-8, not a snapshot, not a number.
+      when data_exception then
+        v_from := null;
+    end;
+    if v_from is null or v_parts[1] is null or coalesce(array_length(v_parts, 1), 0) not in (2, 5) then
+      raise exception 'The cursor "%" is none of ours.', left(after, 50) using errcode = 'BP400',
+        hint = 'Use latestCursor, or a cursor of an earlier page of changes.';
+    end if;
+    if v_parts[1] <> v_history
+      -- Only a server that was set back can have seen less than it had when it gave out the cursor; a standby may lag behind.
+      or (not pg_is_in_recovery() and pg_snapshot_xmax(coalesce(v_to, v_from)) > pg_snapshot_xmax(pg_current_snapshot()))
+      or bookpost.pruned_through() >= pg_snapshot_xmin(v_from)
+    then
+      raise exception 'The cursor has expired: changes after it are no longer kept, or the database was restored or replaced.'
+        using errcode = 'BP410', hint = 'Take latestCursor, read everything anew, then go on from that cursor.';
+    end if;
+  end if;
+
+  v_now := bookpost.present_snapshot(pg_snapshot_xmax(coalesce(v_to, v_from)));
+  -- A standby that is behind the cursor has nothing new, and must not set it back.
+  if v_to is null and pg_snapshot_xmax(v_now) < pg_snapshot_xmax(v_from) then
+    return query select '[]'::jsonb, after, false;
+    return;
+  end if;
+  v_to := coalesce(v_to, v_now);
+
+  select coalesce(array_agg(c order by c.xid, c.id), '{}') into v_rows
+  from (
+    select c.* from bookpost.changes c
+    where c.xid >= greatest(pg_snapshot_xmin(v_from), v_xid) and c.xid < pg_snapshot_xmax(v_to)
+      and (c.xid, c.id) > (v_xid, v_id)
+      and not pg_visible_in_snapshot(c.xid, v_from)
+      and pg_visible_in_snapshot(c.xid, v_to)
+    order by c.xid, c.id
+    limit first + 1
+  ) c;
+  v_is_more := coalesce(array_length(v_rows, 1), 0) > first;
+
+  return query
+  select coalesce(p.changes, '[]'),
+    case
+      when not v_is_more then bookpost.encode_cursor(variadic array[v_history, v_to::text])
+      -- Nothing was asked for: where it was.
+      when first = 0 then coalesce(after, bookpost.encode_cursor(variadic array[v_history, v_from::text]))
+      else p.changes -> -1 ->> 'cursor'
+    end,
+    -- Also what was committed since the first page: whoever was woken for it must not stop here.
+    v_is_more or exists (
+      select from bookpost.changes c
+      where v_to::text <> v_now::text and c.xid >= pg_snapshot_xmin(v_to) and c.xid < pg_snapshot_xmax(v_now)
+        and not pg_visible_in_snapshot(c.xid, v_to) and pg_visible_in_snapshot(c.xid, v_now)
+    )
+  from (
+    select jsonb_agg(
+      jsonb_build_object(
+        'cursor', bookpost.encode_cursor(variadic array[v_history, v_from::text, v_to::text, r.xid::text, r.id::text]),
+        'userId', r.user_id, 'kind', r.kind, 'bookId', r.book_id, 'parcelId', r.parcel_id,
+        'notificationId', r.notification_id, 'changedAt', r.changed_at
+      ) order by r.xid, r.id
+    ) as changes
+    from unnest(v_rows[1:first]) r
+  ) p;
+end;
+$function$;
+comment on function bookpost.changes_since(text,integer) is 'The changes after a cursor that its reader may see, first of them: in one row the changes as a JSON array, the cursor to go on from (there even where nothing is new), and whether there are more. None is left out and none told twice, whatever is committed meanwhile and however late; on a standby a change may wait for the end of an older transaction. Without a cursor: all that is kept. Raises BP400 for what is no cursor and no page size, BP410 for a cursor that cannot be gone on from.';
+grant execute on function bookpost.changes_since(text,integer) to bookpost_member;
+grant execute on function bookpost.changes_since(text,integer) to bookpost_operator;
+grant execute on function bookpost.changes_since(text,integer) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost.current_user_id()
  RETURNS uuid
  LANGUAGE sql
@@ -631,6 +788,53 @@ end;
 $function$;
 comment on function bookpost.enable_webhook(uuid) is 'Sends to an endpoint again, from the next news on; what died meanwhile is brought back by retry_delivery. Raises BP404.';
 grant execute on function bookpost.enable_webhook(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.encode_cursor(VARIADIC parts text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT translate(encode(convert_to(array_to_string(parts, '|'::text), 'UTF8'::name), 'base64'::text), '+/=
+'::text, '-_'::text) AS translate;
+END;
+comment on function bookpost.encode_cursor(text[]) is 'A cursor''s text. Parts: the history, the snapshot up to which all is read; within a page also the one up to which it reads, and the last change''s xid and id.';
+grant execute on function bookpost.encode_cursor(text[]) to bookpost_member;
+grant execute on function bookpost.encode_cursor(text[]) to bookpost_operator;
+grant execute on function bookpost.encode_cursor(text[]) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.history_id()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT ((( SELECT s.system_identifier
+            FROM pg_control_system() s(pg_control_version, catalog_version_no, system_identifier, pg_control_last_modified)) || '.'::text) ||
+         CASE
+             WHEN pg_is_in_recovery() THEN (GREATEST(( SELECT c.timeline_id
+                FROM pg_control_checkpoint() c(checkpoint_lsn, redo_lsn, redo_wal_file, timeline_id, prev_timeline_id, full_page_writes, next_xid, next_oid, next_multixact_id, next_multi_offset, oldest_xid, oldest_xid_dbid, oldest_active_xid, oldest_multi_xid, oldest_multi_dbid, oldest_commit_ts_xid, newest_commit_ts_xid, checkpoint_time)), ( SELECT r.min_recovery_end_timeline
+                FROM pg_control_recovery() r(min_recovery_end_lsn, min_recovery_end_timeline, backup_start_lsn, backup_end_lsn, end_of_backup_record_required))))::text
+             ELSE (((('x'::text || "left"(pg_walfile_name(pg_current_wal_lsn()), 8)))::bit(32))::integer)::text
+         END);
+END;
+comment on function bookpost.history_id() is 'Names the history to which transaction ids belong: the server''s own number and its timeline, which a promotion raises. After a restored dump, a failover or a recovery to a point in time it is another.';
+grant execute on function bookpost.history_id() to bookpost_member;
+grant execute on function bookpost.history_id() to bookpost_operator;
+grant execute on function bookpost.history_id() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.latest_cursor()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT bookpost.encode_cursor(VARIADIC ARRAY[bookpost.history_id(), (bookpost.present_snapshot())::text]) AS encode_cursor;
+END;
+comment on function bookpost.latest_cursor() is 'The cursor of now: ask for it first, then read what you keep, then ask for the changes after it.';
+grant execute on function bookpost.latest_cursor() to bookpost_member;
+grant execute on function bookpost.latest_cursor() to bookpost_operator;
+grant execute on function bookpost.latest_cursor() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.mark_book(book uuid, status text, reason text)
  RETURNS bookpost.books
@@ -815,6 +1019,45 @@ grant execute on function bookpost.parcels_tracking_page(bookpost.parcels) to bo
 grant execute on function bookpost.parcels_tracking_page(bookpost.parcels) to bookpost_operator;
 grant execute on function bookpost.parcels_tracking_page(bookpost.parcels) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost.present_snapshot(below xid8 DEFAULT '0'::xid8)
+ RETURNS pg_snapshot
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT (((((LEAST(pg_snapshot_xmin(s.raw), s.bound) || ':'::text) ||
+         CASE
+             WHEN pg_is_in_recovery() THEN LEAST(pg_snapshot_xmin(s.raw), s.bound)
+             ELSE LEAST(pg_snapshot_xmax(s.raw), s.bound)
+         END) || ':'::text) ||
+         CASE
+             WHEN pg_is_in_recovery() THEN ''::text
+             ELSE COALESCE(( SELECT string_agg((x.x)::text, ','::text ORDER BY x.x) AS string_agg
+                FROM pg_snapshot_xip(s.raw) x(x)
+               WHERE (x.x < s.bound)), ''::text)
+         END))::pg_snapshot AS pg_snapshot
+    FROM ( SELECT pg_current_snapshot() AS raw,
+             GREATEST((((((bookpost.told_through())::text)::bigint + 1))::text)::xid8, present_snapshot.below, '3'::xid8) AS bound) s;
+END;
+comment on function bookpost.present_snapshot(xid8) is 'Which transactions count as read by whoever reads all changes in this statement: the visible ones up to the last that has told a change, or, where that is higher, those below the given id (of a cursor, which was given out by the same rule).';
+grant execute on function bookpost.present_snapshot(xid8) to bookpost_member;
+grant execute on function bookpost.present_snapshot(xid8) to bookpost_operator;
+grant execute on function bookpost.present_snapshot(xid8) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.pruned_through()
+ RETURNS xid8
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT h.pruned_through
+    FROM bookpost_private.change_horizon h;
+END;
+comment on function bookpost.pruned_through() is 'Up to which transaction changes have been removed for their age; of those after it none has.';
+grant execute on function bookpost.pruned_through() to bookpost_member;
+grant execute on function bookpost.pruned_through() to bookpost_operator;
+grant execute on function bookpost.pruned_through() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost.refresh_book(book uuid)
  RETURNS bookpost.books
  LANGUAGE plpgsql
@@ -994,6 +1237,23 @@ end;
 $function$;
 comment on function bookpost.stop_tracking(uuid) is 'Ends the tracking of a book for its owner; the parcel goes on while another book in it is tracked. Raises BP404 for an unknown book.';
 grant execute on function bookpost.stop_tracking(uuid) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.told_through()
+ RETURNS xid8
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+BEGIN ATOMIC
+ SELECT GREATEST(bookpost.pruned_through(), ( SELECT c.xid
+            FROM bookpost.changes c
+           WHERE (c.xid < pg_snapshot_xmax(pg_current_snapshot()))
+           ORDER BY c.xid DESC
+          LIMIT 1)) AS "greatest";
+END;
+comment on function bookpost.told_through() is 'The last transaction, by id, of which anybody''s change is visible.';
+grant execute on function bookpost.told_through() to bookpost_member;
+grant execute on function bookpost.told_through() to bookpost_operator;
+grant execute on function bookpost.told_through() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.track_book(title text, carrier text, tracking_number text, author text DEFAULT NULL::text, owner uuid DEFAULT NULL::uuid, declared_value numeric DEFAULT NULL::numeric, declared_currency text DEFAULT NULL::text, app_book_id text DEFAULT NULL::text, tracking_url text DEFAULT NULL::text, sent_on date DEFAULT NULL::date)
  RETURNS bookpost.books
@@ -1658,6 +1918,17 @@ alter table bookpost_private.carrier_calls force row level security;
 create policy worker_does_all on bookpost_private.carrier_calls for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.carrier_calls is 'One row per HTTP request that went out, token requests included: what the carrier counts too.';
 grant delete, insert, select, update on bookpost_private.carrier_calls to bookpost_worker;
+
+create table bookpost_private.change_horizon (
+  is_only boolean default true not null,
+  pruned_through xid8 default '0'::xid8 not null,
+  constraint change_horizon_pkey PRIMARY KEY (is_only),
+  constraint change_horizon_has_one_row CHECK (is_only)
+);
+alter table bookpost_private.change_horizon enable row level security;
+alter table bookpost_private.change_horizon force row level security;
+create policy worker_does_all on bookpost_private.change_horizon for all to bookpost_worker using (true) with check (true);
+grant delete, insert, select, update on bookpost_private.change_horizon to bookpost_worker;
 
 create table bookpost_private.channels (
   channel text not null,
@@ -4302,6 +4573,36 @@ $function$;
 comment on function bookpost_private.protect_table(regclass) is 'Row-level security enabled and forced, everything allowed to bookpost_worker, nothing to anyone else. For migrations.';
 grant execute on function bookpost_private.protect_table(regclass) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.prune_changes()
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_count integer;
+  v_through xid8;
+begin
+  -- Of a dump of another server: there are no such transactions here yet, and when there are they are not these.
+  delete from bookpost.changes c where c.xid >= pg_snapshot_xmax(pg_current_snapshot());
+  with gone as (
+    delete from bookpost.changes c
+    where (c.xid, c.id) in (
+      select o.xid, o.id from bookpost.changes o
+      where o.changed_at < clock_timestamp() - interval '30 days'
+      order by o.xid, o.id
+      limit 10000
+    )
+    returning c.xid
+  )
+  select count(*), (array_agg(g.xid order by g.xid desc))[1] into v_count, v_through from gone g;
+  -- In the same commit: whoever sees the rows gone sees this.
+  update bookpost_private.change_horizon h set pruned_through = v_through where h.pruned_through < v_through;
+  return v_count;
+end;
+$function$;
+comment on function bookpost_private.prune_changes() is 'Removes changes of more than 30 days ago, 10,000 at most, and those that came with a dump of another server. Returns how many of the former: call it again while it is not 0. Does not commit.';
+grant execute on function bookpost_private.prune_changes() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.prune_deliveries()
  RETURNS integer
  LANGUAGE plpgsql
@@ -5435,6 +5736,42 @@ BEGIN ATOMIC
 END;
 grant execute on function bookpost_private.telling_scan(uuid,text) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.tg_books__tell_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if TG_OP = 'INSERT' then
+    with told as (
+      select u.id as user_id, n.id as book_id from new_rows n join bookpost.users u on u.id = n.owner_id for key share of u
+    )
+    insert into bookpost.changes (user_id, kind, book_id) select t.user_id, 'book', t.book_id from told t on conflict do nothing;
+  elsif TG_OP = 'DELETE' then
+    with told as (
+      select u.id as user_id, o.id as book_id from old_rows o join bookpost.users u on u.id = o.owner_id for key share of u
+    )
+    insert into bookpost.changes (user_id, kind, book_id) select t.user_id, 'book', t.book_id from told t on conflict do nothing;
+  else
+    with told as (
+      -- Both owners, where it got another.
+      select u.id as user_id, n.id as book_id
+      from new_rows n
+      join old_rows o on o.id = n.id and (o.*) is distinct from (n.*)
+      join bookpost.users u on u.id in (n.owner_id, o.owner_id)
+      for key share of u
+    )
+    insert into bookpost.changes (user_id, kind, book_id) select t.user_id, 'book', t.book_id from told t on conflict do nothing;
+  end if;
+  if found then
+    perform bookpost_private.wake_listeners();
+  end if;
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_books__tell_changes() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.tg_carrier_apis__insert_companions()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -5505,6 +5842,46 @@ end;
 $function$;
 grant execute on function bookpost_private.tg_carriers__move_checks() to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.tg_notifications__tell_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if TG_OP = 'INSERT' then
+    with told as (
+      select u.id as user_id, n.book_id, n.parcel_id, n.id
+      from new_rows n join bookpost.users u on u.id = n.user_id for key share of u
+    )
+    insert into bookpost.changes (user_id, kind, book_id, parcel_id, notification_id)
+    select t.user_id, 'notification', t.book_id, t.parcel_id, t.id from told t on conflict do nothing;
+  elsif TG_OP = 'DELETE' then
+    with told as (
+      select u.id as user_id, o.book_id, o.parcel_id, o.id
+      from old_rows o join bookpost.users u on u.id = o.user_id for key share of u
+    )
+    insert into bookpost.changes (user_id, kind, book_id, parcel_id, notification_id)
+    select t.user_id, 'notification', t.book_id, t.parcel_id, t.id from told t on conflict do nothing;
+  else
+    with told as (
+      select u.id as user_id, n.book_id, n.parcel_id, n.id
+      from new_rows n
+      join old_rows o on o.id = n.id and (o.*) is distinct from (n.*)
+      join bookpost.users u on u.id in (n.user_id, o.user_id)
+      for key share of u
+    )
+    insert into bookpost.changes (user_id, kind, book_id, parcel_id, notification_id)
+    select t.user_id, 'notification', t.book_id, t.parcel_id, t.id from told t on conflict do nothing;
+  end if;
+  if found then
+    perform bookpost_private.wake_listeners();
+  end if;
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_notifications__tell_changes() to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.tg_parcel_books__note_forsaken()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -5520,6 +5897,99 @@ begin
 end;
 $function$;
 grant execute on function bookpost_private.tg_parcel_books__note_forsaken() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.tg_parcel_books__tell_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  if TG_OP = 'INSERT' then
+    with told as (
+      select u.id as user_id, n.book_id, n.parcel_id from new_rows n join bookpost.users u on u.id = n.owner_id for key share of u
+    )
+    insert into bookpost.changes (user_id, kind, book_id, parcel_id)
+    select t.user_id, 'book', t.book_id, null from told t union select t.user_id, 'parcel', null, t.parcel_id from told t
+    on conflict do nothing;
+  elsif TG_OP = 'DELETE' then
+    with told as (
+      select u.id as user_id, o.book_id, o.parcel_id from old_rows o join bookpost.users u on u.id = o.owner_id for key share of u
+    )
+    insert into bookpost.changes (user_id, kind, book_id, parcel_id)
+    select t.user_id, 'book', t.book_id, null from told t union select t.user_id, 'parcel', null, t.parcel_id from told t
+    on conflict do nothing;
+  else
+    with told as (
+      select u.id as user_id, n.book_id, case when n.owner_id <> o.owner_id then n.parcel_id end as parcel_id
+      from new_rows n
+      join old_rows o on o.book_id = n.book_id and o.parcel_id = n.parcel_id and (o.*) is distinct from (n.*)
+      join bookpost.users u on u.id in (n.owner_id, o.owner_id)
+      for key share of u
+    )
+    insert into bookpost.changes (user_id, kind, book_id, parcel_id)
+    select t.user_id, 'book', t.book_id, null from told t
+    union select t.user_id, 'parcel', null, t.parcel_id from told t where t.parcel_id is not null
+    on conflict do nothing;
+  end if;
+  if found then
+    perform bookpost_private.wake_listeners();
+  end if;
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_parcel_books__tell_changes() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.tg_parcels__tell_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with told as (
+    select b.owner_id as user_id, n.id as parcel_id
+    from new_rows n
+    join old_rows o on o.id = n.id and (o.*) is distinct from (n.*)
+    join bookpost.parcel_books b on b.parcel_id = n.id
+    join bookpost.users u on u.id = b.owner_id
+    -- How the database keeps count of what it has told is no reader's business.
+    where (o.notice_version, o.told_estimated_until) is not distinct from (n.notice_version, n.told_estimated_until)
+      or to_jsonb(o) - array['notice_version', 'told_estimated_until'] <> to_jsonb(n) - array['notice_version', 'told_estimated_until']
+    for key share of u
+  )
+  insert into bookpost.changes (user_id, kind, parcel_id) select distinct t.user_id, 'parcel', t.parcel_id from told t on conflict do nothing;
+  if found then
+    perform bookpost_private.wake_listeners();
+  end if;
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_parcels__tell_changes() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.tg_tracking_events__tell_changes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+begin
+  with told as (
+    select b.owner_id as user_id, b.parcel_id
+    from bookpost.parcel_books b
+    join bookpost.users u on u.id = b.owner_id
+    -- First the parcels, once each: a first answer brings many scans.
+    where b.parcel_id in (select n.parcel_id from new_rows n)
+    for key share of u
+  )
+  insert into bookpost.changes (user_id, kind, parcel_id) select distinct t.user_id, 'parcel', t.parcel_id from told t on conflict do nothing;
+  if found then
+    perform bookpost_private.wake_listeners();
+  end if;
+  return null;
+end;
+$function$;
+grant execute on function bookpost_private.tg_tracking_events__tell_changes() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.tg_users__forget_address()
  RETURNS trigger
@@ -5601,6 +6071,14 @@ AS $function$
 $function$;
 comment on function bookpost_private.wake_dispatch() is 'Asks for a dispatch now instead of at the next minute. Does not commit.';
 grant execute on function bookpost_private.wake_dispatch() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.wake_listeners()
+ RETURNS void
+ LANGUAGE sql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$ select pg_catalog.pg_notify('bookpost:changed', '') $function$;
+comment on function bookpost_private.wake_listeners() is 'Tells at commit, on channel bookpost:changed, that there are changes. Does not commit.';
+grant execute on function bookpost_private.wake_listeners() to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.why_not_reached(person bookpost.users, channel text)
  RETURNS text

@@ -32,6 +32,8 @@ export interface Config {
   readonly isDevelopment: boolean;
   /** Null: the API answers on loopback only, with the operator's view. */
   readonly jwtSecret: Secret | null;
+  /** Whose pages, other than those of the API's own host, may open a WebSocket. */
+  readonly allowedOrigins: readonly string[];
   /** By what people are reached. */
   readonly notifications: NotificationConfig;
   /** Jobs one worker process runs at once: by default a slot for each lookup that the configured APIs may have in flight. */
@@ -68,6 +70,12 @@ const variables = {
     .default("development"),
   // HS256 wants a key at least as long as its hash: 32 bytes (RFC 7518, section 3.2).
   JWT_SECRET: z.string().min(32).describe("a secret of at least 32 characters").optional(),
+  ALLOWED_ORIGINS: z
+    .string()
+    .transform((text) => text.split(",").map((origin) => origin.trim()))
+    .refine((origins) => origins.every((o) => URL.canParse(o) && new URL(o).origin === o))
+    .describe("origins such as https://app.example, with commas between them")
+    .optional(),
   BOOKPOST_CONCURRENCY: integerBetween(1, 2_000).optional(),
 };
 
@@ -145,6 +153,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     port: read(env, "PORT"),
     isDevelopment: read(env, "NODE_ENV") !== "production",
     jwtSecret: toSecret(read(env, "JWT_SECRET")),
+    allowedOrigins: read(env, "ALLOWED_ORIGINS") ?? [],
     notifications: readNotificationConfig(env),
     concurrency: read(env, "BOOKPOST_CONCURRENCY") ?? slotsFor(carriers),
     carriers,

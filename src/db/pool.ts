@@ -9,6 +9,7 @@ export type PoolPurpose =
   | "housekeeping"
   | "heartbeat"
   | "api"
+  | "changes"
   | "cli"
   | "migrate";
 
@@ -38,6 +39,8 @@ const DISCIPLINE: Readonly<Record<PoolPurpose, Discipline>> = {
   housekeeping: { max: 2, statementSeconds: 20, lockSeconds: 5 },
   // Its own, so that a busy pool never makes a living worker look dead.
   heartbeat: { max: 1, statementSeconds: 2, lockSeconds: 1 },
+  // One that listens; it looks for changes every few seconds, so a link that has fallen silent is found as soon as that is not answered.
+  changes: { max: 1, statementSeconds: 5, lockSeconds: 1 },
   api: { max: 10, statementSeconds: 15, lockSeconds: 5 },
   cli: { max: 1, statementSeconds: 60, lockSeconds: 5 },
   migrate: { max: 2, statementSeconds: 60, lockSeconds: 30 },

@@ -2,6 +2,7 @@ import {
   type DocumentNode,
   GraphQLError,
   type GraphQLSchema,
+  getOperationAST,
   NoSchemaIntrospectionCustomRule,
   parse,
   type ValidationRule,
@@ -71,6 +72,22 @@ function createDocumentCheck(
   };
 }
 
+/**
+ * Subscriptions are for WebSockets, where somebody sees to their end; queries and mutations for HTTP, where their limits are.
+ */
+function checkTransport(checked: Checked, isSocket: boolean): Checked {
+  if ("errors" in checked) return checked;
+  const operation = getOperationAST(checked.document)?.operation;
+  if ((operation === "subscription") === isSocket) return checked;
+  return refused([
+    new GraphQLError(
+      isSocket
+        ? "Send queries and mutations over HTTP; a WebSocket is for subscriptions."
+        : "Subscribe over a WebSocket, by the protocol graphql-transport-ws, at this same path.",
+    ),
+  ]);
+}
+
 /** Puts our measure before validation, and before all planning. */
 export function documentRulePlugin(options: { introspection: boolean }): GraphileConfig.Plugin {
   return {
@@ -88,7 +105,11 @@ export function documentRulePlugin(options: { introspection: boolean }): Graphil
               checks.get(config.schema) ??
               createDocumentCheck(config.schema, event.validationRules);
             checks.set(config.schema, check);
-            return { ...config, parseAndValidate: check };
+            const isSocket = context.ws !== undefined;
+            return {
+              ...config,
+              parseAndValidate: (text) => checkTransport(check(text), isSocket),
+            };
           };
           return next();
         },

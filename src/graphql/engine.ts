@@ -1,18 +1,25 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type pg from "pg";
 import { postgraphile } from "postgraphile";
+import { makeGraphQLWSConfig } from "postgraphile/grafserv";
 import { grafserv } from "postgraphile/grafserv/node";
 import { createApiService } from "./apiService.ts";
 import { documentRulePlugin } from "./documentRulePlugin.ts";
 import { DOCUMENTS_KEPT, MAX_BODY_BYTES, PLANS_KEPT_PER_DOCUMENT, TIMEOUT_MS } from "./limits.ts";
 import { createMaskError, type LogError } from "./maskError.ts";
 import { apiPreset } from "./preset.ts";
+import type { ChangeHub } from "./subscriptions/changeHub.ts";
+import { subscriptionTimeoutPlugin } from "./subscriptions/subscriptionTimeoutPlugin.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** PostGraphile and its HTTP half, without a socket of its own. */
 export interface Engine {
   /** Answers a request for `/graphql` as `viewer`; the request is checked already. */
   query(request: IncomingMessage, response: ServerResponse, viewer: Viewer): void;
+  /** What graphql-ws needs to answer on WebSockets. */
+  readonly socketConfig: ReturnType<typeof makeGraphQLWSConfig>;
+  /** Says for whom a WebSocket speaks, by the request that it began with; the token is checked already. */
+  setViewer(request: IncomingMessage, viewer: Viewer): void;
   /** Serves the page for trying queries and its files; in development only. */
   page(request: IncomingMessage, response: ServerResponse): void;
   release(): Promise<void>;
@@ -24,17 +31,25 @@ export interface Engine {
  */
 export async function createEngine(
   pool: pg.Pool,
-  options: { isDevelopment: boolean; log: LogError },
+  options: { isDevelopment: boolean; changeHub: ChangeHub; log: LogError },
 ): Promise<Engine> {
   const viewers = new WeakMap<IncomingMessage, Viewer>();
   const engine = postgraphile({
     extends: [apiPreset],
-    plugins: [documentRulePlugin({ introspection: options.isDevelopment })],
+    plugins: [
+      documentRulePlugin({ introspection: options.isDevelopment }),
+      subscriptionTimeoutPlugin,
+    ],
     pgServices: [createApiService(pool)],
     grafast: {
       timeouts: { planning: TIMEOUT_MS.planning, execution: TIMEOUT_MS.execution },
       // Who it is was found out before: an error thrown here would reach the client as it is.
-      context: ({ node }) => ({ pgSettings: settingsOf(node && viewers.get(node.req)) }),
+      context: ({ node, ws }) => {
+        const request = node?.req ?? (ws?.request as IncomingMessage | undefined);
+        const viewer = request && viewers.get(request);
+        if (viewer === undefined) throw new Error("a request came to GraphQL without a viewer");
+        return { viewer, changeHub: options.changeHub, pgSettings: settingsOf(viewer) };
+      },
     },
     grafserv: {
       graphqlPath: "/graphql",
@@ -67,6 +82,10 @@ export async function createEngine(
       viewers.set(request, viewer);
       inner.emit("request", request, response);
     },
+    socketConfig: makeGraphQLWSConfig(handler),
+    setViewer(request, viewer) {
+      viewers.set(request, viewer);
+    },
     page(request, response) {
       inner.emit("request", request, response);
     },
@@ -77,8 +96,7 @@ export async function createEngine(
 }
 
 /** Settings of each transaction: the role, and whom row-level security reads. */
-function settingsOf(viewer: Viewer | undefined): Record<string, string> {
-  if (viewer === undefined) throw new Error("a request came to GraphQL without a viewer");
+function settingsOf(viewer: Viewer): Record<string, string> {
   return {
     role: viewer.role,
     "bookpost.user_id": viewer.userId ?? "",

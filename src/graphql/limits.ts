@@ -57,3 +57,33 @@ export const STOP_GRACE_MS = 5_000;
 
 /** Sockets at once. Chosen; each idle one costs some 10 kB. */
 export const MAX_SOCKETS = 2_000;
+
+/** Live WebSockets and what each may do. */
+export const WEBSOCKETS = {
+  /** In one process. Chosen: half of `MAX_SOCKETS`, so that they never keep requests out. */
+  atOnce: 1_000,
+  /** Of one user. Chosen: a phone, a tablet, a computer and their open tabs. */
+  perUser: 20,
+  /** On one socket. Chosen; a page needs one. */
+  subscriptions: 10,
+  /** Milliseconds for a client to say who it is. graphql-ws's own default. */
+  initMs: 3_000,
+  /** Milliseconds between two pings; who has not answered the one by the next is gone. Chosen: below the minute after which common proxies drop what is idle. */
+  pingMs: 30_000,
+  /** Messages from one socket between two pings. Chosen: ten times what opening all its subscriptions takes. */
+  messages: 200,
+} as const;
+
+/** How the process follows the changes of the database for its subscribers. */
+export const CHANGE_HUB = {
+  /** Changes in one statement. Chosen: some 100 kB. */
+  page: 500,
+  /** Events that wait for one subscriber; beyond, one that says "read on" stands for all of them. Chosen: more is read faster by pages. */
+  waiting: 100,
+  /** Milliseconds between two looks where no notification came: a link that has fallen silent is found so, and a standby sends none. Chosen. */
+  pollMs: 5_000,
+  /** Milliseconds from a notification to the look, so that commits in a row share one. Chosen: not felt. */
+  gatherMs: 20,
+  /** Milliseconds between two attempts to connect, at first and at most; doubled each time. Chosen. */
+  pauseMs: { first: 100, most: 5_000 },
+} as const;

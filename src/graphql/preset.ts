@@ -4,6 +4,7 @@ import { PgManyToManyPreset } from "@graphile-contrib/pg-many-to-many";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { changeNullability } from "postgraphile/utils";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
+import { changes } from "./changes.ts";
 import { descriptionPlugin } from "./descriptionPlugin.ts";
 import { filterOperatorsPlugin } from "./filterOperatorsPlugin.ts";
 import { inflectionPlugin } from "./inflectionPlugin.ts";
@@ -12,6 +13,7 @@ import { orderPlugin } from "./orderPlugin.ts";
 import { pageSizePlugin } from "./pageSizePlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
 import { trackingEventOrder } from "./trackingEventOrder.ts";
+import { transactionIdPlugin } from "./transactionIdPlugin.ts";
 
 /** What would open something by itself; `schemaTags.ts` opens the rest by name. */
 const CLOSED = [
@@ -49,6 +51,8 @@ export const apiPreset: GraphileConfig.Preset = {
     filterOperatorsPlugin,
     descriptionPlugin,
     notificationMessage,
+    transactionIdPlugin,
+    changes,
     // Everyone sees the carriers, and these keys are never null.
     changeNullability({ Parcel: { carrier: false }, CarrierCircuit: { api: false } }),
   ],

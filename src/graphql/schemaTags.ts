@@ -92,6 +92,8 @@ const tags: JSONPgSmartTags["config"] = {
         notifications_one_per_status_version: { tags: { behavior: "-single" } },
       },
     },
+    // Read through `changes` (changes.ts), by a cursor of its own.
+    "bookpost.changes": { tags: { behavior: "-*", name: "change_rows" } },
     "bookpost.carriers": {
       tags: {
         behavior: [LISTED, BY_KEY],

@@ -12,10 +12,16 @@ import { MAX_SOCKETS, RECEIVE_TIMEOUT_MS, STOP_GRACE_MS } from "./limits.ts";
 import { requireLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
 import { createRequestHandler } from "./requestHandler.ts";
+import { createChangeHub } from "./subscriptions/changeHub.ts";
+import { createSocketServer } from "./subscriptions/socketServer.ts";
 import { createUnsubscribe } from "./unsubscribe.ts";
 
 export interface ApiOptions {
-  readonly config: Pick<Config, "host" | "port" | "isDevelopment" | "jwtSecret" | "apiDatabaseUrl">;
+  readonly config: Pick<
+    Config,
+    "host" | "port" | "isDevelopment" | "jwtSecret" | "apiDatabaseUrl"
+  > &
+    Partial<Pick<Config, "allowedOrigins">>;
   /** The owner's login; used where the API has none of its own. */
   readonly databaseUrl: string;
   /** The API's login, where the caller knows it and the environment does not (the embedded Postgres). */
@@ -27,7 +33,7 @@ export interface ApiOptions {
 export interface Api {
   /** Without a path, such as http://127.0.0.1:5678; GraphQL is at /graphql. */
   readonly url: string;
-  /** Takes no more requests, lets those under way end (five seconds at most), closes the pool. May be called again. */
+  /** Takes no more requests, lets those under way end (five seconds at most), closes WebSockets and pools. May be called again. */
   stop(): Promise<void>;
 }
 
@@ -45,9 +51,15 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   const pool = createPool(login, "api", {
     onError: (error) => log(`API: a connection to Postgres was lost (${error.name})`),
   });
+  // What it loses it tells itself, once.
+  const changeHub = createChangeHub({ pool: createPool(login, "changes"), log });
   try {
     await requireSchema(pool);
-    const engine = await createEngine(pool, { isDevelopment: config.isDevelopment, log });
+    const engine = await createEngine(pool, {
+      isDevelopment: config.isDevelopment,
+      changeHub,
+      log,
+    });
     const handler = createRequestHandler({
       config,
       engine,
@@ -55,20 +67,31 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       unsubscribe: createUnsubscribe(pool),
       log,
     });
-    const server = createServer({ requestTimeout: RECEIVE_TIMEOUT_MS }, handler);
+    const sockets = createSocketServer({ config, engine, log });
+    const server = createServer(
+      {
+        requestTimeout: RECEIVE_TIMEOUT_MS,
+        // Others (h2c) are answered as plain HTTP/1.1, as if they had not asked.
+        shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
+      },
+      handler,
+    );
+    server.on("upgrade", sockets.upgrade);
     server.maxConnections = MAX_SOCKETS;
     await listen(server, config.host, config.port);
     let stopping: Promise<void> | undefined;
     return {
       url: urlOf(server),
       stop() {
-        stopping ??= close(server)
+        stopping ??= Promise.all([close(server), sockets.close()])
+          .then(() => changeHub.stop())
           .then(() => engine.release())
           .then(() => pool.end());
         return stopping;
       },
     };
   } catch (error) {
+    await changeHub.stop();
     await pool.end();
     throw mapDatabaseError(error);
   }

@@ -8,6 +8,8 @@ const ROLES = ["bookpost_visitor", "bookpost_member", "bookpost_operator"] as co
 export interface Viewer {
   readonly role: (typeof ROLES)[number];
   readonly userId: string | null;
+  /** When the token ends, in milliseconds since 1970; left out: it never does. */
+  readonly expiresAt?: number;
 }
 
 /** The token was there and is not good; the message may be shown. */
@@ -49,6 +51,6 @@ export function createViewerReader(
     const role = ROLES.find((r) => r === payload.role);
     if (role === undefined || !UUID.test(payload.sub ?? ""))
       throw new BadToken("The token names no role and user of bookpost.");
-    return { role, userId: payload.sub ?? null };
+    return { role, userId: payload.sub ?? null, expiresAt: Number(payload.exp) * 1_000 };
   };
 }

@@ -55,7 +55,11 @@ export async function readAnswer(response: Response): Promise<Answer> {
 /** The API on a free port of this machine. */
 export async function startTestApi(
   db: Pick<TestDatabase, "url" | "apiUrl">,
-  options: { jwtSecret?: string | null; isDevelopment?: boolean } = {},
+  options: {
+    jwtSecret?: string | null;
+    isDevelopment?: boolean;
+    allowedOrigins?: readonly string[];
+  } = {},
 ): Promise<TestApi> {
   const log: string[] = [];
   const jwtSecret = options.jwtSecret === undefined ? JWT_SECRET : options.jwtSecret;
@@ -65,6 +69,7 @@ export async function startTestApi(
       port: 0,
       isDevelopment: options.isDevelopment ?? false,
       jwtSecret: jwtSecret === null ? null : new Secret(jwtSecret),
+      allowedOrigins: options.allowedOrigins ?? [],
       apiDatabaseUrl: null,
     },
     databaseUrl: db.url,
