@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { createPool } from "../../src/db/pool.ts";
 import { CHANGE_HUB } from "../../src/graphql/limits.ts";
 import { type ChangeHub, createChangeHub } from "../../src/graphql/subscriptions/changeHub.ts";
@@ -17,7 +17,15 @@ function startHub(url = db.apiUrl): { hub: ChangeHub; log: string[] } {
     pool: createPool(url, "changes"),
     log: (sentence) => log.push(sentence),
   });
-  onTestFinished(() => hub.stop());
+  onTestFinished(async () => {
+    await hub.stop();
+    await until("no connection is left", async () => {
+      const { rows } = await db.pool.query(
+        "select from pg_stat_activity where application_name = 'bookpost changes' and datname = current_database()",
+      );
+      return rows.length === 0;
+    });
+  });
   return { hub, log };
 }
 
@@ -42,16 +50,6 @@ async function addBooks(owner: string, count: number): Promise<void> {
     [owner, count],
   );
 }
-
-afterEach(async () => {
-  // A hub leaves no connection behind.
-  await until("no connection is left", async () => {
-    const { rows } = await db.pool.query(
-      "select from pg_stat_activity where application_name = 'bookpost changes' and datname = current_database()",
-    );
-    return rows.length === 0;
-  });
-});
 
 describe("a subscriber who does not keep up", () => {
   it("is told once to read on, in place of all that waited, and what comes after it", async () => {

@@ -22,7 +22,7 @@ export interface ChangeHub {
    * the hub follows: what is committed after she heard it, she will be told.
    */
   subscribe(interest: Interest): ChangeQueue;
-  /** Ends all subscriptions and the connection. */
+  /** Ends all subscriptions and the connection. May be called again. */
   stop(): Promise<void>;
 }
 
@@ -44,6 +44,7 @@ export function createChangeHub(options: { pool: pg.Pool; log: LogError }): Chan
   const stopping = new AbortController();
   let cursor: string | null = null;
   let running: Promise<void> | null = null;
+  let stopped: Promise<void> | undefined;
   let wake = () => {};
 
   function tell(changes: readonly ToldChange[]): void {
@@ -140,6 +141,14 @@ export function createChangeHub(options: { pool: pg.Pool; log: LogError }): Chan
     running = null;
   }
 
+  async function stop(): Promise<void> {
+    stopping.abort();
+    for (const queue of subscribers.keys()) queue.end();
+    wake();
+    await running;
+    await pool.end();
+  }
+
   return {
     subscribe(interest) {
       const queue = new ChangeQueue(() => {
@@ -153,12 +162,9 @@ export function createChangeHub(options: { pool: pg.Pool; log: LogError }): Chan
       running ??= run();
       return queue;
     },
-    async stop() {
-      stopping.abort();
-      for (const queue of subscribers.keys()) queue.end();
-      wake();
-      await running;
-      await pool.end();
+    stop() {
+      stopped ??= stop();
+      return stopped;
     },
   };
 }
