@@ -113,6 +113,14 @@ it("every change that many write at once is told, more than one statement reads 
   }
 });
 
+it("a subscriber whose token has her id in capitals hears her own changes", async () => {
+  const { hub } = startHub();
+  const owner = await makeUser(db.pool);
+  const queue = await listen(hub, member(owner.toUpperCase()));
+  await addBooks(owner, 1);
+  expect(await heard(queue)).toMatchObject({ userId: owner });
+});
+
 it("a visitor hears nothing", async () => {
   const { hub } = startHub();
   const owner = await makeUser(db.pool);

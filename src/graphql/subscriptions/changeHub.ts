@@ -26,6 +26,15 @@ export interface ChangeHub {
   stop(): Promise<void>;
 }
 
+/** The topic of operators: all users' changes. */
+const EVERYBODY = "everybody";
+
+function topicOf({ role, userId }: Viewer): string | null {
+  if (role === "bookpost_operator") return EVERYBODY;
+  // A token may have the id in capitals.
+  return role === "bookpost_member" && userId !== null ? userId.toLowerCase() : null;
+}
+
 /** The SQLSTATE of a cursor that cannot be gone on from. */
 const CURSOR_EXPIRED = "BP410";
 
@@ -41,21 +50,22 @@ const CURSOR_EXPIRED = "BP410";
 export function createChangeHub(options: { pool: pg.Pool; log: LogError }): ChangeHub {
   const { pool, log } = options;
   const subscribers = new Map<ChangeQueue, Interest>();
+  /** User → her subscriptions, so that a change costs no more the more people subscribe. */
+  const topics = new Map<string, Set<ChangeQueue>>();
   const stopping = new AbortController();
   let cursor: string | null = null;
   let running: Promise<void> | null = null;
   let stopped: Promise<void> | undefined;
   let wake = () => {};
 
+  /** Hands changes to those whose they are, and to the operators. */
   function tell(changes: readonly ToldChange[]): void {
     for (const change of changes)
-      for (const [queue, { viewer, kinds }] of subscribers)
-        if (
-          (viewer.role === "bookpost_operator" ||
-            (viewer.role === "bookpost_member" && viewer.userId === change.userId)) &&
-          (kinds === null || kinds.includes(change.kind))
-        )
-          queue.push(change);
+      for (const topic of [change.userId, EVERYBODY])
+        for (const queue of topics.get(topic) ?? []) {
+          const kinds = subscribers.get(queue)?.kinds ?? null;
+          if (kinds === null || kinds.includes(change.kind)) queue.push(change);
+        }
   }
 
   async function begin(client: pg.PoolClient): Promise<void> {
@@ -151,11 +161,15 @@ export function createChangeHub(options: { pool: pg.Pool; log: LogError }): Chan
 
   return {
     subscribe(interest) {
+      const topic = topicOf(interest.viewer);
       const queue = new ChangeQueue(() => {
         subscribers.delete(queue);
+        if (topic !== null) topics.get(topic)?.delete(queue);
+        if (topic !== null && topics.get(topic)?.size === 0) topics.delete(topic);
         if (subscribers.size === 0) wake();
       });
       subscribers.set(queue, interest);
+      if (topic !== null) topics.set(topic, (topics.get(topic) ?? new Set()).add(queue));
       if (stopping.signal.aborted) queue.end();
       // Where the connection is being made anew that holds as well: it goes on from its cursor.
       else if (cursor !== null) queue.pushReadOn();
