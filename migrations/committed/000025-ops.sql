@@ -1,5 +1,5 @@
---! Previous: sha1:b956dc5b847e9bda8191e4843d1e422efd8d60aa
---! Hash: sha1:ba824fe7c3277196575e1612f4d66d164f391f12
+--! Previous: sha1:bfef08726de4125489f61303b8fc8b443d4c3acf
+--! Hash: sha1:10d71f5ff792ac4f6a563c4f2c66bf17e65cad0c
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

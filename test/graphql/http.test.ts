@@ -119,14 +119,14 @@ describe("a question", () => {
     expect(unsaid.status).toBe(413);
   });
 
-  it("gets no websocket", async () => {
+  it("that would change to HTTP/2 is answered as it is", async () => {
     const socket = connect(Number(new URL(api.url).port), "127.0.0.1");
     socket.write(
-      "GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n",
+      "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
     );
     const [chunk] = await once(socket, "data");
     socket.destroy();
-    expect(String(chunk)).toMatch(/^HTTP\/1\.1 405 /);
+    expect(String(chunk)).toMatch(/^HTTP\/1\.1 200 /);
   });
 });
 

@@ -19,6 +19,7 @@ const WHOSE: Readonly<Record<string, string>> = {
   carrier_circuits: "everyone",
   carrier_limits: "everyone",
   carriers: "everyone",
+  changes: "user_id",
   circuit_states: "everyone",
   notification_kinds: "everyone",
   notifications: "user_id",
