@@ -695,12 +695,18 @@ begin
     return;
   end if;
   v_to := coalesce(v_to, v_now);
+  -- What is older was visible to the cursor. Ids begin with 1.
+  if v_xid < pg_snapshot_xmin(v_from) then
+    v_xid := pg_snapshot_xmin(v_from);
+    v_id := 0;
+  end if;
 
   select coalesce(array_agg(c order by c.xid, c.id), '{}') into v_rows
   from (
     select c.* from bookpost.changes c
-    where c.xid >= greatest(pg_snapshot_xmin(v_from), v_xid) and c.xid < pg_snapshot_xmax(v_to)
-      and (c.xid, c.id) > (v_xid, v_id)
+    -- One lower bound and no second: with `xid >= …` beside it the index was read from its beginning (measured: 300,000
+    -- changes, nothing new, 14 ms in place of 1).
+    where (c.xid, c.id) > (v_xid, v_id) and c.xid < pg_snapshot_xmax(v_to)
       and not pg_visible_in_snapshot(c.xid, v_from)
       and pg_visible_in_snapshot(c.xid, v_to)
     order by c.xid, c.id

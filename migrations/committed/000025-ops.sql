@@ -1,5 +1,5 @@
---! Previous: sha1:bfef08726de4125489f61303b8fc8b443d4c3acf
---! Hash: sha1:10d71f5ff792ac4f6a563c4f2c66bf17e65cad0c
+--! Previous: sha1:f4aef89df16a15ce631cf09f1e78d3e4cd21c5f5
+--! Hash: sha1:c7c7dfdf4f0c9f44a63510273c1a4b4441c58001
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
