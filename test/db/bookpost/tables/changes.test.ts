@@ -163,6 +163,19 @@ test("a book that gets another owner is told to both, with its parcel", async ()
   ]);
 });
 
+test("a book that travels nowhere is told as well, to both where it gets another owner", async () => {
+  const world = await makeWorld(db.pool);
+  const { id } = await one<{ id: string }>(
+    db.pool,
+    "insert into bookpost.books (owner_id, title) values ($1, 'On the shelf') returning id",
+    [world.ada],
+  );
+  const told = await toldBy(world, (client) =>
+    client.query("update bookpost.books set owner_id = $1 where id = $2", [world.ben, id]),
+  );
+  expect(told).toEqual(["Ada book new", "Ben book new"]);
+});
+
 test("a notification is told when it comes, when it is read and when it goes", async () => {
   const world = await makeWorld(db.pool);
   const change = "Ada notification Ada's book parcel new";
