@@ -33,6 +33,13 @@ test("each configured carrier has slots of its own, for all parcels of all its c
   expect(slots({ ...ups, BOOKPOST_CONCURRENCY: "7" })).toBe(7);
 });
 
+test("several origins may be allowed", () => {
+  expect(readConfig({}).allowedOrigins).toEqual([]);
+  expect(
+    readConfig({ ALLOWED_ORIGINS: "https://app.example, http://localhost:3000" }).allowedOrigins,
+  ).toEqual(["https://app.example", "http://localhost:3000"]);
+});
+
 test("an empty variable is an unset one", () => {
   expect(readConfig({ PORT: "", DATABASE_URL: "", DHL_API_KEY: "" })).toMatchObject({
     port: 5678,
@@ -46,6 +53,9 @@ test.each([
   ["HOST", "not a host", /^HOST must be an address/],
   ["NODE_ENV", "prod", /^NODE_ENV must be development, production or test; "prod"/],
   ["BOOKPOST_CONCURRENCY", "0", /from 1 to 2000/],
+  ["ALLOWED_ORIGINS", "app.example", /^ALLOWED_ORIGINS must be origins such as/],
+  ["ALLOWED_ORIGINS", "https://app.example/path", /^ALLOWED_ORIGINS must be/],
+  ["ALLOWED_ORIGINS", "*", /^ALLOWED_ORIGINS must be/],
   ["UPS_BASE_URL", "http://carrier.example", /^UPS_BASE_URL must be an https address/],
   [
     "DHL_BASE_URL",
