@@ -657,7 +657,7 @@ begin
     v_from := '3:3:';
   else
     begin
-      if after !~ '^[A-Za-z0-9_-]+$' then
+      if after collate "C" !~ '^[A-Za-z0-9_-]+$' then
         raise exception using errcode = 'invalid_text_representation';
       end if;
       v_parts := string_to_array(
@@ -665,6 +665,10 @@ begin
       );
       v_from := v_parts[2]::pg_snapshot;
       if array_length(v_parts, 1) = 5 then
+        -- Before Postgres 16 anything is an xid8.
+        if v_parts[4] collate "C" !~ '^[0-9]{1,19}$' then
+          raise exception using errcode = 'invalid_text_representation';
+        end if;
         v_to := v_parts[3]::pg_snapshot;
         v_xid := v_parts[4]::xid8;
         v_id := v_parts[5]::bigint;

@@ -1,5 +1,5 @@
 --! Previous: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
---! Hash: sha1:f4aef89df16a15ce631cf09f1e78d3e4cd21c5f5
+--! Hash: sha1:424c422a1ccfd285c3bf9c96ffc69e9ec3557113
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from
@@ -384,7 +384,7 @@ begin
     v_from := '3:3:';
   else
     begin
-      if after !~ '^[A-Za-z0-9_-]+$' then
+      if after collate "C" !~ '^[A-Za-z0-9_-]+$' then
         raise exception using errcode = 'invalid_text_representation';
       end if;
       v_parts := string_to_array(
@@ -392,6 +392,10 @@ begin
       );
       v_from := v_parts[2]::pg_snapshot;
       if array_length(v_parts, 1) = 5 then
+        -- Before Postgres 16 anything is an xid8.
+        if v_parts[4] collate "C" !~ '^[0-9]{1,19}$' then
+          raise exception using errcode = 'invalid_text_representation';
+        end if;
         v_to := v_parts[3]::pg_snapshot;
         v_xid := v_parts[4]::xid8;
         v_id := v_parts[5]::bigint;

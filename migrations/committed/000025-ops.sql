@@ -1,5 +1,5 @@
---! Previous: sha1:f4aef89df16a15ce631cf09f1e78d3e4cd21c5f5
---! Hash: sha1:c7c7dfdf4f0c9f44a63510273c1a4b4441c58001
+--! Previous: sha1:424c422a1ccfd285c3bf9c96ffc69e9ec3557113
+--! Hash: sha1:a51d2888ba792d8d5c1b8454cc18cf25f0642066
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

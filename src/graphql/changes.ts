@@ -62,13 +62,17 @@ export const changes: GraphileConfig.Plugin = extendSchema((build) => {
       is null where it is gone or no longer yours to see.
       """
       type Change {
+        "What it is about."
         kind: ChangeKind!
         "When the transaction began that changed it. No order: the cursor has that."
         changedAt: Datetime!
         "Whose it is, or was."
         userId: UUID!
+        "The book: of the kinds BOOK and NOTIFICATION."
         bookId: UUID
+        "The parcel: of the kinds PARCEL and NOTIFICATION."
         parcelId: UUID
+        "The notification: of the kind NOTIFICATION."
         notificationId: UUID
         book: Book
         parcel: Parcel
@@ -77,7 +81,9 @@ export const changes: GraphileConfig.Plugin = extendSchema((build) => {
 
       "A page of changes."
       type ChangeConnection {
+        "Oldest first."
         nodes: [Change!]!
+        "The same, each with its cursor."
         edges: [ChangeEdge!]!
         "endCursor is there even where nothing is new: keep it, and ask for the changes after it."
         pageInfo: PageInfo!
@@ -85,7 +91,9 @@ export const changes: GraphileConfig.Plugin = extendSchema((build) => {
 
       "A change and where to go on after it."
       type ChangeEdge {
+        "Give it as after."
         cursor: String!
+        "The change."
         node: Change!
       }
 

@@ -40,6 +40,11 @@ function refuse(socket: Duplex, status: string, sentence: string): void {
   );
 }
 
+/** Closes with a reason; the protocol has room for 123 bytes of it (RFC 6455, section 5.5). */
+function close(socket: WebSocket, code: number, reason: string): void {
+  socket.close(code, Buffer.from(reason).subarray(0, 123));
+}
+
 /**
  * Decides who may open a WebSocket, for whom it speaks, and for how long.
  * - The token is in connection_init (`{ "authorization": "Bearer …" }`) or in the
@@ -90,7 +95,7 @@ export function createSocketServer(options: {
       viewer = await readViewer(typeof said === "string" ? said : request.headers.authorization);
     } catch (error) {
       if (!(error instanceof BadToken)) throw error;
-      socket.close(CloseCode.Forbidden, error.message);
+      close(socket, CloseCode.Forbidden, error.message);
       return false;
     }
     if (viewer.role === "bookpost_visitor") {
@@ -201,6 +206,8 @@ export function createSocketServer(options: {
     },
     async close() {
       clearInterval(pinging);
+      // From now on it refuses upgrades by itself (503).
+      sockets.close();
       const open = [...sockets.clients];
       const gone = Promise.all(open.map((socket) => once(socket, "close")));
       for (const socket of open) socket.close(1001, "The server is stopping.");
@@ -209,7 +216,6 @@ export function createSocketServer(options: {
       }, STOP_GRACE_MS);
       await gone;
       clearTimeout(timer);
-      sockets.close();
     },
   };
 }
