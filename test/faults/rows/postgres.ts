@@ -152,15 +152,19 @@ export const postgres: Area = {
     },
     {
       fault:
-        "The connection by which the API follows changes is lost, or somebody forges its notifications",
-      must: "Subscriptions live on, and nothing is lost: a new connection goes on from the cursor; a notification is only a reason to look.",
-      tests: inFile(
-        "graphql/subscriptions",
-        "is made anew where it was lost, and nothing is lost with it",
-        "takes a forged notification for what it is: a reason to look",
-      ),
-      notProven:
-        "A link that falls silent without an end is found by the look every 5 seconds, when that gets no answer for 6; no test makes one.",
+        "The connection by which the API follows changes is lost or falls silent, or somebody forges its notifications",
+      must: "Subscriptions live on, and nothing is lost: a new connection goes on from the cursor. A notification is only a reason to look; a link that has fallen silent is found by the look every 5 seconds, when it gets no answer for 6.",
+      tests: [
+        ...inFile(
+          "graphql/subscriptions",
+          "is made anew where it was lost, and nothing is lost with it",
+          "takes a forged notification for what it is: a reason to look",
+        ),
+        ...inFile(
+          `${HERE}/silentHub`,
+          "a link that falls silent under the subscriptions, both ends still open, is given up, and nothing is lost",
+        ),
+      ],
     },
     {
       fault: "No connection is to be had: the server's are used up, or a pool's",
