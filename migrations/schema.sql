@@ -582,6 +582,50 @@ $function$;
 comment on function bookpost.add_webhook(text,uuid,text) is 'Registers an endpoint for one person''s news, or everyone''s where none is named. Returns its id and the secret that messages are signed with: shown this once. Raises BP400 for what is no address, BP404 for an unknown person.';
 grant execute on function bookpost.add_webhook(text,uuid,text) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost.books_current_parcel(book bookpost.books)
+ RETURNS SETOF bookpost.parcels
+ LANGUAGE sql
+ STABLE ROWS 1
+BEGIN ATOMIC
+ SELECT p.id,
+     p.carrier_code,
+     p.tracking_number,
+     p.tracking_url,
+     p.sent_on,
+     p.status,
+     p.status_version,
+     p.status_changed_at,
+     p.notice_version,
+     p.raw_status,
+     p.raw_text,
+     p.reason_code,
+     p.is_action_required,
+     p.is_return,
+     p.estimated_from,
+     p.estimated_until,
+     p.estimated_time_zone,
+     p.first_estimated_from,
+     p.first_estimated_until,
+     p.is_estimate_a_date,
+     p.told_estimated_until,
+     p.delivered_at,
+     p.delivered_local_time,
+     p.delivered_time_zone,
+     p.signed_by,
+     p.created_at,
+     p.closed_at,
+     p.closed_reason
+    FROM (bookpost.parcel_books pb
+      JOIN bookpost.parcels p ON ((p.id = pb.parcel_id)))
+   WHERE (pb.book_id = (books_current_parcel.book).id)
+   ORDER BY ((pb.stopped_at IS NULL) AND (p.closed_at IS NULL)) DESC, pb.started_at DESC, pb.parcel_id
+  LIMIT 1;
+END;
+comment on function bookpost.books_current_parcel(bookpost.books) is 'The parcel it is in now: the live one, else the latest; null: none yet.';
+grant execute on function bookpost.books_current_parcel(bookpost.books) to bookpost_member;
+grant execute on function bookpost.books_current_parcel(bookpost.books) to bookpost_operator;
+grant execute on function bookpost.books_current_parcel(bookpost.books) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost.current_user_id()
  RETURNS uuid
  LANGUAGE sql

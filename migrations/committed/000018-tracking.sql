@@ -1,5 +1,5 @@
 --! Previous: sha1:93554e019c3572ce01e5a5647b64ace9667e3ca6
---! Hash: sha1:bf7fe008600228e1467a0a936bfce727dad43489
+--! Hash: sha1:bca531b5c9fe2eb8399756e1d1884d4ccbf91025
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -373,7 +373,22 @@ $$;
 create trigger _500_note_forsaken after delete or update of stopped_at on bookpost.parcel_books
   for each row execute function bookpost_private.tg_parcel_books__note_forsaken();
 
--- What people see of a parcel beyond its row.
+-- What people see of a book and a parcel beyond their rows.
+
+-- The rule is current_parcel's. Without a search_path of its own, so that it becomes part of the query that asks for many
+-- books; its body was read when it was made, and needs none.
+create function bookpost.books_current_parcel(book bookpost.books) returns setof bookpost.parcels
+language sql stable rows 1
+begin atomic
+  select p.*
+  from bookpost.parcel_books pb
+  join bookpost.parcels p on p.id = pb.parcel_id
+  where pb.book_id = book.id
+  order by (pb.stopped_at is null and p.closed_at is null) desc, pb.started_at desc, pb.parcel_id
+  limit 1;
+end;
+comment on function bookpost.books_current_parcel(bookpost.books) is
+  'The parcel it is in now: the live one, else the latest; null: none yet.';
 
 create function bookpost.parcels_tracking_page(parcel bookpost.parcels) returns text
 language sql stable

@@ -1,5 +1,5 @@
---! Previous: sha1:bf7fe008600228e1467a0a936bfce727dad43489
---! Hash: sha1:1f109e62a553240ba5b8184cc9954da981dcab81
+--! Previous: sha1:bca531b5c9fe2eb8399756e1d1884d4ccbf91025
+--! Hash: sha1:33f65d8ba92584731f68afa969f7426805ce138d
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

@@ -1,5 +1,5 @@
---! Previous: sha1:1f109e62a553240ba5b8184cc9954da981dcab81
---! Hash: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
+--! Previous: sha1:33f65d8ba92584731f68afa969f7426805ce138d
+--! Hash: sha1:02ddd184e01b72c88c7c62b132f336b63e5a7824
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

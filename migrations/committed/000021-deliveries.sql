@@ -1,5 +1,5 @@
---! Previous: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
---! Hash: sha1:1a025371a3deafdfd12d6b51e06c5a3224402bf6
+--! Previous: sha1:02ddd184e01b72c88c7c62b132f336b63e5a7824
+--! Hash: sha1:1c16f5257569b2eb79905b7496b7ce9133abe0bd
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

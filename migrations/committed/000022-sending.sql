@@ -1,5 +1,5 @@
---! Previous: sha1:1a025371a3deafdfd12d6b51e06c5a3224402bf6
---! Hash: sha1:78c16fbcea07f6a249b8ae24b32e0735fe8e21c0
+--! Previous: sha1:1c16f5257569b2eb79905b7496b7ce9133abe0bd
+--! Hash: sha1:837b375a729a3876d20bd2f9eafa37307c5058bc
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:78c16fbcea07f6a249b8ae24b32e0735fe8e21c0
---! Hash: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
+--! Previous: sha1:837b375a729a3876d20bd2f9eafa37307c5058bc
+--! Hash: sha1:b6795c17435b8a02286695740929b7cf21f45490
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

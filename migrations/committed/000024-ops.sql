@@ -1,5 +1,5 @@
---! Previous: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
---! Hash: sha1:b7c23b9572d9fa00ad7ec4be39eecfc6025d6906
+--! Previous: sha1:b6795c17435b8a02286695740929b7cf21f45490
+--! Hash: sha1:74d711cc0044fbb525d9bdc8e1ba943a552ab7f0
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -272,6 +272,7 @@ grant execute on function
   bookpost.current_user_id(), bookpost.normalize_tracking_number(text), bookpost.unsubscribe(uuid)
   to bookpost_visitor, bookpost_member, bookpost_operator;
 grant execute on function
+  bookpost.books_current_parcel(bookpost.books),
   bookpost.parcels_tracking_page(bookpost.parcels), bookpost.parcels_last_looked_at(bookpost.parcels),
   bookpost.parcels_next_look_at(bookpost.parcels), bookpost.parcels_did_last_look_work(bookpost.parcels),
   bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events)

@@ -57,3 +57,12 @@ export const STOP_GRACE_MS = 5_000;
 
 /** Sockets at once. Chosen; each idle one costs some 10 kB. */
 export const MAX_SOCKETS = 2_000;
+
+/** Prepared statements that one connection keeps; the one used longest ago is given up. As many as documents are kept. */
+export const STATEMENTS_KEPT = DOCUMENTS_KEPT;
+
+/** Tokens that are not checked again for a while: at some 300 bytes each, 3 MB. */
+export const VIEWERS_KEPT = 10_000;
+
+/** Milliseconds until a token is checked again. Chosen: so soon a key that was taken away counts no more. */
+export const VIEWERS_KEPT_MS = 60_000;

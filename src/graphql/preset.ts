@@ -11,6 +11,7 @@ import { notificationMessage } from "./notificationMessage.ts";
 import { orderPlugin } from "./orderPlugin.ts";
 import { pageSizePlugin } from "./pageSizePlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
+import { singleRowPlugin } from "./singleRowPlugin.ts";
 import { trackingEventOrder } from "./trackingEventOrder.ts";
 
 /** What would open something by itself; `schemaTags.ts` opens the rest by name. */
@@ -43,6 +44,7 @@ export const apiPreset: GraphileConfig.Preset = {
   plugins: [
     inflectionPlugin,
     schemaTags,
+    singleRowPlugin,
     pageSizePlugin,
     orderPlugin,
     trackingEventOrder,

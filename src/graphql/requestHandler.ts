@@ -5,6 +5,7 @@ import type { Engine } from "./engine.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import { isMeantForLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
+import { rememberViewers } from "./rememberViewers.ts";
 import { answerUnsubscribe } from "./unsubscribePage.ts";
 import { BadToken, createViewerReader } from "./viewer.ts";
 
@@ -32,7 +33,7 @@ export function createRequestHandler(
   options: RequestHandlerOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const { config, engine, isHealthy, unsubscribe, log } = options;
-  const readViewer = createViewerReader(config.jwtSecret);
+  const readViewer = rememberViewers(createViewerReader(config.jwtSecret));
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url?.split("?", 1)[0] ?? "";
