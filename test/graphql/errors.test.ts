@@ -103,13 +103,15 @@ describe("an altered column", () => {
   });
 
   it("fails one question, not every one after it", async () => {
-    const question = "{ books { nodes { author } } }";
+    const question = "{ notifications { nodes { location } } }";
     expect((await api.query(question, { token })).body.errors).toBeUndefined();
-    await db.pool.query("alter table bookpost.books alter column author type varchar(500)");
+    await db.pool.query(
+      "alter table bookpost.notifications alter column location type varchar(500)",
+    );
     const { body } = await api.query(question, { token });
     expect(body.errors?.[0].extensions).toEqual({ code: "RETRY" });
     expect((await api.query(question, { token })).body).toEqual({
-      data: { books: { nodes: [{ author: null }] } },
+      data: { notifications: { nodes: [{ location: null }] } },
     });
   });
 });
