@@ -153,6 +153,7 @@ test("every grant to a role of the API, in full", async () => {
     ),
   ).toMatchInlineSnapshot(`
     [
+      "bookpost_member may execute bookpost.books_current_parcel",
       "bookpost_member may execute bookpost.current_user_id",
       "bookpost_member may execute bookpost.normalize_tracking_number",
       "bookpost_member may execute bookpost.parcels_did_last_look_work",
@@ -176,6 +177,7 @@ test("every grant to a role of the API, in full", async () => {
       "bookpost_member may select bookpost.users",
       "bookpost_member may select bookpost.webhook_endpoints",
       "bookpost_member may usage bookpost",
+      "bookpost_operator may execute bookpost.books_current_parcel",
       "bookpost_operator may execute bookpost.current_user_id",
       "bookpost_operator may execute bookpost.normalize_tracking_number",
       "bookpost_operator may execute bookpost.parcels_did_last_look_work",
