@@ -799,6 +799,7 @@ CREATE OR REPLACE FUNCTION bookpost.parcels_did_last_look_work(parcel bookpost.p
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 BEGIN ATOMIC
  SELECT (o.circuit_effect = 'success'::text)
     FROM (bookpost_private.checks c
@@ -815,6 +816,7 @@ CREATE OR REPLACE FUNCTION bookpost.parcels_last_looked_at(parcel bookpost.parce
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 BEGIN ATOMIC
  SELECT c.last_looked_at
     FROM bookpost_private.checks c
@@ -830,6 +832,7 @@ CREATE OR REPLACE FUNCTION bookpost.parcels_next_look_at(parcel bookpost.parcels
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 BEGIN ATOMIC
  SELECT c.next_check_at
     FROM bookpost_private.checks c
@@ -845,6 +848,7 @@ CREATE OR REPLACE FUNCTION bookpost.parcels_tracking_page(parcel bookpost.parcel
  LANGUAGE sql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 BEGIN ATOMIC
  SELECT COALESCE((parcels_tracking_page.parcel).tracking_url, ( SELECT pb.tracking_url
             FROM bookpost.parcel_books pb
@@ -1175,6 +1179,7 @@ CREATE OR REPLACE FUNCTION bookpost.tracking_events_is_of_earlier_life(event boo
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
 BEGIN ATOMIC
  SELECT bookpost_private.is_of_earlier_life((tracking_events_is_of_earlier_life.event).occurred_at, (tracking_events_is_of_earlier_life.event).local_time, (tracking_events_is_of_earlier_life.event).is_date_only, p.sent_on, p.created_at) AS is_of_earlier_life
     FROM bookpost.parcels p

@@ -1,5 +1,5 @@
 --! Previous: sha1:93554e019c3572ce01e5a5647b64ace9667e3ca6
---! Hash: sha1:bca531b5c9fe2eb8399756e1d1884d4ccbf91025
+--! Hash: sha1:854fb17f9285077fec888830e1e4cd4ee23f4dd1
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -390,9 +390,14 @@ end;
 comment on function bookpost.books_current_parcel(bookpost.books) is
   'The parcel it is in now: the live one, else the latest; null: none yet.';
 
+-- From here on each is asked once for every row of a page, and finds its row by a key: one plan serves all. Without saying
+-- so, the API's force_custom_plan has Postgres 18 plan them anew at each call. Measured for a page of 20 books: 6.7 ms
+-- before, 2.7 ms so.
+
 create function bookpost.parcels_tracking_page(parcel bookpost.parcels) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 begin atomic
   -- A number is letters and digits only (parcels_tracking_number_is_normalised): it needs no encoding.
   select coalesce(
@@ -413,6 +418,7 @@ comment on function bookpost.parcels_tracking_page(bookpost.parcels) is
 create function bookpost.parcels_last_looked_at(parcel bookpost.parcels) returns timestamptz
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 begin atomic
   select c.last_looked_at from bookpost_private.checks c where c.parcel_id = parcel.id;
 end;
@@ -421,6 +427,7 @@ comment on function bookpost.parcels_last_looked_at(bookpost.parcels) is 'When t
 create function bookpost.parcels_next_look_at(parcel bookpost.parcels) returns timestamptz
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 begin atomic
   select c.next_check_at from bookpost_private.checks c where c.parcel_id = parcel.id;
 end;
@@ -429,6 +436,7 @@ comment on function bookpost.parcels_next_look_at(bookpost.parcels) is 'When the
 create function bookpost.parcels_did_last_look_work(parcel bookpost.parcels) returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 begin atomic
   select o.circuit_effect = 'success'
   from bookpost_private.checks c join bookpost_private.lookup_outcomes o on o.outcome = c.last_outcome
@@ -440,6 +448,7 @@ comment on function bookpost.parcels_did_last_look_work(bookpost.parcels) is
 create function bookpost.tracking_events_is_of_earlier_life(event bookpost.tracking_events) returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
 begin atomic
   select bookpost_private.is_of_earlier_life(event.occurred_at, event.local_time, event.is_date_only, p.sent_on, p.created_at)
   from bookpost.parcels p where p.id = event.parcel_id;

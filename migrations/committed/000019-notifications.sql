@@ -1,5 +1,5 @@
---! Previous: sha1:bca531b5c9fe2eb8399756e1d1884d4ccbf91025
---! Hash: sha1:33f65d8ba92584731f68afa969f7426805ce138d
+--! Previous: sha1:854fb17f9285077fec888830e1e4cd4ee23f4dd1
+--! Hash: sha1:b96011e23241ca0448d0218c2eb38ded0a5d7426
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

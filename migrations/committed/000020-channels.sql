@@ -1,5 +1,5 @@
---! Previous: sha1:33f65d8ba92584731f68afa969f7426805ce138d
---! Hash: sha1:02ddd184e01b72c88c7c62b132f336b63e5a7824
+--! Previous: sha1:b96011e23241ca0448d0218c2eb38ded0a5d7426
+--! Hash: sha1:d141c5e4d362e4d66679d315c88917c1237e8c93
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

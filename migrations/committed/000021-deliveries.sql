@@ -1,5 +1,5 @@
---! Previous: sha1:02ddd184e01b72c88c7c62b132f336b63e5a7824
---! Hash: sha1:1c16f5257569b2eb79905b7496b7ce9133abe0bd
+--! Previous: sha1:d141c5e4d362e4d66679d315c88917c1237e8c93
+--! Hash: sha1:79d2de49812006453c1c03a86ce9e238c3119f26
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:1c16f5257569b2eb79905b7496b7ce9133abe0bd
---! Hash: sha1:837b375a729a3876d20bd2f9eafa37307c5058bc
+--! Previous: sha1:79d2de49812006453c1c03a86ce9e238c3119f26
+--! Hash: sha1:2c42e9c983217a5ec7e51d0624aa4be178aa21c6
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:837b375a729a3876d20bd2f9eafa37307c5058bc
---! Hash: sha1:b6795c17435b8a02286695740929b7cf21f45490
+--! Previous: sha1:2c42e9c983217a5ec7e51d0624aa4be178aa21c6
+--! Hash: sha1:cfc370ff9fb9c5d39767551ecd68e0e0654e59e1
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:b6795c17435b8a02286695740929b7cf21f45490
---! Hash: sha1:74d711cc0044fbb525d9bdc8e1ba943a552ab7f0
+--! Previous: sha1:cfc370ff9fb9c5d39767551ecd68e0e0654e59e1
+--! Hash: sha1:d02a7d0c48e0a7244ab5f9ae26e45e70ab7a8e3d
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
