@@ -29,6 +29,7 @@ create table bookpost.books (
   constraint books_declared_value_is_not_negative CHECK ((declared_value >= (0)::numeric)),
   constraint books_title_is_not_blank CHECK (((title ~ '[^[:space:]]'::text) AND (length(title) <= 500)))
 );
+CREATE INDEX books_app_book_id_idx ON bookpost.books USING btree (app_book_id);
 CREATE INDEX books_created_at_idx ON bookpost.books USING btree (created_at DESC, id);
 CREATE INDEX books_owner_id_created_at_idx ON bookpost.books USING btree (owner_id, created_at DESC, id);
 alter table bookpost.books enable row level security;
@@ -375,6 +376,7 @@ create table bookpost.parcels (
   constraint parcels_tracking_url_is_https CHECK (((tracking_url ~ '^https://[^[:space:]]+$'::text) AND (length(tracking_url) <= 2000)))
 ) with (fillfactor=85);
 CREATE INDEX parcels_created_at_idx ON bookpost.parcels USING btree (created_at DESC, id);
+CREATE INDEX parcels_moved_idx ON bookpost.parcels USING btree (status_changed_at DESC, id);
 CREATE UNIQUE INDEX parcels_one_live_per_carrier_and_number ON bookpost.parcels USING btree (carrier_code, tracking_number) WHERE (closed_at IS NULL);
 CREATE INDEX parcels_status_changed_at_idx ON bookpost.parcels USING btree (status, status_changed_at DESC, id);
 CREATE INDEX parcels_tracking_number_idx ON bookpost.parcels USING btree (tracking_number);

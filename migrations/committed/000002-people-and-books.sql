@@ -1,5 +1,5 @@
 --! Previous: sha1:1a45b31ef5220659cee8e0ed63e0fe01f21e0194
---! Hash: sha1:ca95e1ccd11c64efad4d526504441ac52bc2d351
+--! Hash: sha1:e0d51f13f40c139340913a10a030ebd06c5a0012
 --! Message: people-and-books
 
 -- Who is told, and what is travelling.
@@ -109,6 +109,8 @@ comment on column bookpost.books.app_book_id is 'The app''s own id of this book;
 create index books_owner_id_created_at_idx on bookpost.books (owner_id, created_at desc, id);
 -- The operator's list of all books, newest first.
 create index books_created_at_idx on bookpost.books (created_at desc, id);
+-- "Those of the app's own books that bookpost knows": an app asks for a page of its ids.
+create index books_app_book_id_idx on bookpost.books (app_book_id);
 
 select bookpost_private.protect_table('bookpost.users');
 select bookpost_private.protect_table('bookpost.books');

@@ -1,5 +1,5 @@
---! Previous: sha1:ca95e1ccd11c64efad4d526504441ac52bc2d351
---! Hash: sha1:6b322361a8922e284134180ef6cef5eb229e5637
+--! Previous: sha1:e0d51f13f40c139340913a10a030ebd06c5a0012
+--! Hash: sha1:e81868b4fc0860c31c71e1a521ce2aa2d5639ee6
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.

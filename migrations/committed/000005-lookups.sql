@@ -1,5 +1,5 @@
---! Previous: sha1:3ce07a3757e8e61a883dacacdf09b41d042ed555
---! Hash: sha1:1bca82dae0a5219294b5924e5c35f8700bb102b5
+--! Previous: sha1:3a61fb0f5d1e5e3642cadbd304634d1bdd6fe861
+--! Hash: sha1:5ffdd8a312d5642b3f3521df00dedfd0831da9d5
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

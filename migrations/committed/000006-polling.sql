@@ -1,5 +1,5 @@
---! Previous: sha1:1bca82dae0a5219294b5924e5c35f8700bb102b5
---! Hash: sha1:a25535d009c004c61678a389246a2c75a780dae2
+--! Previous: sha1:5ffdd8a312d5642b3f3521df00dedfd0831da9d5
+--! Hash: sha1:10789b2c5631ea7e6b8c9ea989442932f843fe5f
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

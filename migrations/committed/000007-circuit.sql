@@ -1,5 +1,5 @@
---! Previous: sha1:a25535d009c004c61678a389246a2c75a780dae2
---! Hash: sha1:e2420ac9d19da386c3bc88eefa8b8d7919d67662
+--! Previous: sha1:10789b2c5631ea7e6b8c9ea989442932f843fe5f
+--! Hash: sha1:3ae12373c2460d11fff96a1bb34785b995d8afd4
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

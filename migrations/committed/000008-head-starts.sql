@@ -1,5 +1,5 @@
---! Previous: sha1:e2420ac9d19da386c3bc88eefa8b8d7919d67662
---! Hash: sha1:04dc1f814e6931e022eb3344ba4fcfeea261ced1
+--! Previous: sha1:3ae12373c2460d11fff96a1bb34785b995d8afd4
+--! Hash: sha1:a8f156461805570ae3ff3b258718e6327c8d9de2
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

@@ -1,5 +1,5 @@
---! Previous: sha1:04dc1f814e6931e022eb3344ba4fcfeea261ced1
---! Hash: sha1:dc91671ce98aa2e02a7b0f8f4c81f736e8c5dd02
+--! Previous: sha1:a8f156461805570ae3ff3b258718e6327c8d9de2
+--! Hash: sha1:8fc988beb14a6a103a062758ad814194e7164c73
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

@@ -1,5 +1,5 @@
---! Previous: sha1:dc91671ce98aa2e02a7b0f8f4c81f736e8c5dd02
---! Hash: sha1:bcfed8616fc5a5a2ebc58d08424f4dfa0eddfcde
+--! Previous: sha1:8fc988beb14a6a103a062758ad814194e7164c73
+--! Hash: sha1:73ec1d7211d30b7cba05e01e4aa098a693a7c623
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

@@ -1,5 +1,5 @@
---! Previous: sha1:bcfed8616fc5a5a2ebc58d08424f4dfa0eddfcde
---! Hash: sha1:22d499b5ba37bb6ab70b8d563e90c009ca9ba641
+--! Previous: sha1:73ec1d7211d30b7cba05e01e4aa098a693a7c623
+--! Hash: sha1:8d277cfa899e6bf32aecc90648754da2c2ed9386
 --! Message: housekeeping
 
 -- Ending what has run its course.

@@ -1,5 +1,5 @@
---! Previous: sha1:22d499b5ba37bb6ab70b8d563e90c009ca9ba641
---! Hash: sha1:eebf9ddf9c0ce33f26a82700757f8ba178fb027e
+--! Previous: sha1:8d277cfa899e6bf32aecc90648754da2c2ed9386
+--! Hash: sha1:d646653c3c51d0842750ab447e36f69f03bfd6c7
 --! Message: interruptions
 
 -- Lookups that do not end, and parcels that are set aside.

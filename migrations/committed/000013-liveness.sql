@@ -1,5 +1,5 @@
---! Previous: sha1:eebf9ddf9c0ce33f26a82700757f8ba178fb027e
---! Hash: sha1:e3f795f4dc89b21a315abe12f9be768379c5261a
+--! Previous: sha1:d646653c3c51d0842750ab447e36f69f03bfd6c7
+--! Hash: sha1:4f9a23f3bc5d5def8cb9e4b8feacde686e1258eb
 --! Message: liveness
 
 -- Who is alive, and freeing what the dead hold. migrations/README.md tells it as a state machine.

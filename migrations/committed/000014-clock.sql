@@ -1,5 +1,5 @@
---! Previous: sha1:e3f795f4dc89b21a315abe12f9be768379c5261a
---! Hash: sha1:0713cef37510617da7e6e20636c337d30d3b016d
+--! Previous: sha1:4f9a23f3bc5d5def8cb9e4b8feacde686e1258eb
+--! Hash: sha1:d8067e0bf45a6fe8ff9a268135d75ecbe21ef933
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

@@ -1,5 +1,5 @@
---! Previous: sha1:0713cef37510617da7e6e20636c337d30d3b016d
---! Hash: sha1:23740c52ac42e9d52f2fbc13d1b9f64aedd80c22
+--! Previous: sha1:d8067e0bf45a6fe8ff9a268135d75ecbe21ef933
+--! Hash: sha1:631d50627d6c89b1a69b8cf9d1071d337cb0888a
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

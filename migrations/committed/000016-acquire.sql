@@ -1,5 +1,5 @@
---! Previous: sha1:23740c52ac42e9d52f2fbc13d1b9f64aedd80c22
---! Hash: sha1:1d8d975aee741fd333619ac06fb46668a5ed2538
+--! Previous: sha1:631d50627d6c89b1a69b8cf9d1071d337cb0888a
+--! Hash: sha1:56e7492e1cc8a799ad6a688211a61844119b50ee
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:1d8d975aee741fd333619ac06fb46668a5ed2538
---! Hash: sha1:93554e019c3572ce01e5a5647b64ace9667e3ca6
+--! Previous: sha1:56e7492e1cc8a799ad6a688211a61844119b50ee
+--! Hash: sha1:be04542fb524bb80ee9d7190193003f1af3fc54e
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:93554e019c3572ce01e5a5647b64ace9667e3ca6
---! Hash: sha1:854fb17f9285077fec888830e1e4cd4ee23f4dd1
+--! Previous: sha1:be04542fb524bb80ee9d7190193003f1af3fc54e
+--! Hash: sha1:634e98c9824990abb27f71a332d48d21a241bb04
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:854fb17f9285077fec888830e1e4cd4ee23f4dd1
---! Hash: sha1:b96011e23241ca0448d0218c2eb38ded0a5d7426
+--! Previous: sha1:634e98c9824990abb27f71a332d48d21a241bb04
+--! Hash: sha1:48fb94de5ffcd138a621100341a83015e68535cd
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

@@ -1,5 +1,5 @@
---! Previous: sha1:b96011e23241ca0448d0218c2eb38ded0a5d7426
---! Hash: sha1:d141c5e4d362e4d66679d315c88917c1237e8c93
+--! Previous: sha1:48fb94de5ffcd138a621100341a83015e68535cd
+--! Hash: sha1:9b26db53d718907a0f71ca62e6342e95e8c403ae
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

@@ -1,5 +1,5 @@
---! Previous: sha1:d141c5e4d362e4d66679d315c88917c1237e8c93
---! Hash: sha1:79d2de49812006453c1c03a86ce9e238c3119f26
+--! Previous: sha1:9b26db53d718907a0f71ca62e6342e95e8c403ae
+--! Hash: sha1:c444e14e7acb547fe6d3ef0309d22ebf9f226e4c
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:79d2de49812006453c1c03a86ce9e238c3119f26
---! Hash: sha1:2c42e9c983217a5ec7e51d0624aa4be178aa21c6
+--! Previous: sha1:c444e14e7acb547fe6d3ef0309d22ebf9f226e4c
+--! Hash: sha1:16c3762896f419e80a1961692908d1d3a244bb76
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:2c42e9c983217a5ec7e51d0624aa4be178aa21c6
---! Hash: sha1:cfc370ff9fb9c5d39767551ecd68e0e0654e59e1
+--! Previous: sha1:16c3762896f419e80a1961692908d1d3a244bb76
+--! Hash: sha1:4f7100512c6e68131935028889adaa317a2d2e7d
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

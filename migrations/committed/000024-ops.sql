@@ -1,5 +1,5 @@
---! Previous: sha1:cfc370ff9fb9c5d39767551ecd68e0e0654e59e1
---! Hash: sha1:d02a7d0c48e0a7244ab5f9ae26e45e70ab7a8e3d
+--! Previous: sha1:4f7100512c6e68131935028889adaa317a2d2e7d
+--! Hash: sha1:1ab67b404f1c1572cc77cb6848cc03fa94a6ea78
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -10,6 +10,7 @@ import { inflectionPlugin } from "./inflectionPlugin.ts";
 import { notificationMessage } from "./notificationMessage.ts";
 import { orderPlugin } from "./orderPlugin.ts";
 import { pageSizePlugin } from "./pageSizePlugin.ts";
+import { plainDescriptionPlugin } from "./plainDescriptionPlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
 import { singleRowPlugin } from "./singleRowPlugin.ts";
 import { trackingEventOrder } from "./trackingEventOrder.ts";
@@ -50,6 +51,7 @@ export const apiPreset: GraphileConfig.Preset = {
     trackingEventOrder,
     filterOperatorsPlugin,
     descriptionPlugin,
+    plainDescriptionPlugin,
     notificationMessage,
     // Everyone sees the carriers, and these keys are never null.
     changeNullability({ Parcel: { carrier: false }, CarrierCircuit: { api: false } }),

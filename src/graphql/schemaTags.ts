@@ -27,6 +27,7 @@ const tags: JSONPgSmartTags["config"] = {
       attribute: {
         id: FILTER,
         owner_id: FILTER,
+        app_book_id: FILTER,
         created_at: FILTER_AND_ORDER,
       },
       constraint: {
@@ -42,6 +43,7 @@ const tags: JSONPgSmartTags["config"] = {
         id: FILTER,
         tracking_number: FILTER,
         status: FILTER,
+        status_changed_at: FILTER_AND_ORDER,
         created_at: FILTER_AND_ORDER,
         closed_at: FILTER,
         // How the database keeps count of what it has told.
