@@ -6,8 +6,8 @@ type ReadViewer = (authorization: string | undefined) => Promise<Viewer>;
 
 /**
  * The same reader, which does not check a token again that it has found good
- * less than a minute ago and that has not expired since: a check costs a
- * request 0.2 ms. Refusals are not remembered, and of many tokens the newest stay.
+ * less than a minute ago and that has not expired since: a check takes 0.1 of
+ * the 1.7 ms of CPU that a page of 20 books costs. Refusals are not remembered, and of many tokens the newest stay.
  */
 export function rememberViewers(read: ReadViewer): ReadViewer {
   // A Map keeps its order of insertion: the first is the oldest.
