@@ -15,6 +15,7 @@
 do $$
 declare
   v_role text;
+  v_setting text;
   v_membership record;
 begin
   foreach v_role in array array[
@@ -37,6 +38,18 @@ begin
       where m.roleid = v_role::regrole and m.member = 'bookpost_authenticator'::regrole
     ) then
       execute format('grant %I to bookpost_authenticator', v_role);
+    end if;
+  end loop;
+
+  -- An outer bound, whoever logs in with it and whatever that program forgets; the API itself sets less for each request.
+  -- It must stand on the login: SET ROLE does not load the settings of the role that one becomes.
+  foreach v_setting in array array['statement_timeout', 'idle_in_transaction_session_timeout'] loop
+    -- What an administrator has set stays.
+    if not exists (
+      select from pg_catalog.pg_db_role_setting s, unnest(s.setconfig) c(setting)
+      where s.setrole = 'bookpost_authenticator'::regrole and s.setdatabase = 0 and starts_with(c.setting, v_setting || '=')
+    ) then
+      execute format('alter role bookpost_authenticator set %I = %L', v_setting, '15s');
     end if;
   end loop;
 end;

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
+import { type AccessConfig, readAccessConfig } from "./accessConfig.ts";
 import { parseBaseUrl } from "./carriers/baseUrl.ts";
 import type { Credentials } from "./carriers/carrier.ts";
 import { adapters } from "./carriers/registry.ts";
@@ -30,8 +31,12 @@ export interface Config {
   readonly host: string;
   readonly port: number;
   readonly isDevelopment: boolean;
-  /** Null: the API answers on loopback only, with the operator's view. */
+  /** Signs the API's tokens. Null, and no `access.jwksUrl` either: the API answers on loopback only, with the operator's view. */
   readonly jwtSecret: Secret | null;
+  /** What else the API knows of who may ask what. */
+  readonly access: AccessConfig;
+  /** Whose pages, other than those of the API's own host, may open a WebSocket. */
+  readonly allowedOrigins: readonly string[];
   /** By what people are reached. */
   readonly notifications: NotificationConfig;
   /** Jobs one worker process runs at once: by default a slot for each lookup that the configured APIs may have in flight. */
@@ -68,6 +73,12 @@ const variables = {
     .default("development"),
   // HS256 wants a key at least as long as its hash: 32 bytes (RFC 7518, section 3.2).
   JWT_SECRET: z.string().min(32).describe("a secret of at least 32 characters").optional(),
+  ALLOWED_ORIGINS: z
+    .string()
+    .transform((text) => text.split(",").map((origin) => origin.trim()))
+    .refine((origins) => origins.every((o) => URL.canParse(o) && new URL(o).origin === o))
+    .describe("origins such as https://app.example, with commas between them")
+    .optional(),
   BOOKPOST_CONCURRENCY: integerBetween(1, 2_000).optional(),
 };
 
@@ -138,13 +149,16 @@ function readCarriers(env: NodeJS.ProcessEnv): ReadonlyMap<string, CarrierConfig
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const carriers = readCarriers(env);
+  const jwtSecret = toSecret(read(env, "JWT_SECRET"));
   return {
     databaseUrl: read(env, "DATABASE_URL") ?? null,
     apiDatabaseUrl: read(env, "API_DATABASE_URL") ?? null,
     host: read(env, "HOST"),
     port: read(env, "PORT"),
     isDevelopment: read(env, "NODE_ENV") !== "production",
-    jwtSecret: toSecret(read(env, "JWT_SECRET")),
+    jwtSecret,
+    access: readAccessConfig(env, { hasSecret: jwtSecret !== null }),
+    allowedOrigins: read(env, "ALLOWED_ORIGINS") ?? [],
     notifications: readNotificationConfig(env),
     concurrency: read(env, "BOOKPOST_CONCURRENCY") ?? slotsFor(carriers),
     carriers,

@@ -34,6 +34,34 @@ export class UsageError extends BookpostError {
 }
 
 /**
+ * Something that was said for one input makes no sense; nothing was changed.
+ * The command line asks for `--title` and the API for `title`, so whoever asked
+ * words the sentence with its own names (`tell`). `message` has the API's.
+ */
+export class InputError extends Error {
+  override name = "InputError";
+  readonly code: string;
+  /** Which input, as the API calls it. */
+  readonly input: string;
+  readonly tell: (nameOf: (input: string) => string) => string;
+
+  constructor(
+    code: string,
+    input: string,
+    tell: (nameOf: (input: string) => string) => string,
+    options: { cause?: unknown } = {},
+  ) {
+    super(
+      tell((name) => name),
+      options,
+    );
+    this.code = code;
+    this.input = input;
+    this.tell = tell;
+  }
+}
+
+/**
  * How a lookup can end other than with a `Tracking`. The words are those of
  * `bookpost_private.lookup_outcomes`; what each does to the circuit and to the
  * next look is decided there, in SQL, and told in migrations/README.md.

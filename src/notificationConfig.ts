@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import { z } from "zod";
-import { parseBaseUrl } from "./carriers/baseUrl.ts";
 import { UsageError } from "./errors.ts";
+import { readUrl } from "./readUrl.ts";
 import { readVariable, toSecret } from "./readVariable.ts";
 import type { Secret } from "./secret.ts";
 
@@ -86,16 +86,6 @@ function readEmail(env: NodeJS.ProcessEnv): EmailConfig | null {
 function senderOf({ username, hostname }: URL): string {
   const user = decodeURIComponent(username);
   return address.safeParse(user).success ? user : `bookpost@${hostname || "localhost"}`;
-}
-
-function readUrl(env: NodeJS.ProcessEnv, name: string): string | null {
-  const url = env[name];
-  if (!url) return null;
-  if (parseBaseUrl(url) !== null) return url.replace(/\/+$/, "");
-  throw new UsageError(
-    "BAD_ENVIRONMENT",
-    `${name} must be an https address without user, query or fragment (http only for localhost); "${url.replace(/[^/]*@/, "…@")}" is not.`,
-  );
 }
 
 function readSms(env: NodeJS.ProcessEnv): SmsConfig | null {

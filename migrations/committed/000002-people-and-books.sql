@@ -1,5 +1,5 @@
 --! Previous: sha1:1a45b31ef5220659cee8e0ed63e0fe01f21e0194
---! Hash: sha1:ca95e1ccd11c64efad4d526504441ac52bc2d351
+--! Hash: sha1:1bb94a53374b9f6aabaa1de37a380d70a5489db7
 --! Message: people-and-books
 
 -- Who is told, and what is travelling.
@@ -92,6 +92,8 @@ create table bookpost.books (
   constraint books_declared_value_is_not_negative check (declared_value >= 0),
   constraint books_declared_currency_is_iso_4217 check (declared_currency collate "C" ~ '^[A-Z]{3}$'),
   constraint books_app_book_id_is_unique_per_owner unique (owner_id, app_book_id),
+  -- Chosen; far above any id that is in use, and far below what its index can hold (2,704 bytes).
+  constraint books_app_book_id_is_short check (length(app_book_id) <= 200),
   -- So that a relation can carry the owner along and row-level security needs no join.
   constraint books_id_and_owner_are_unique unique (id, owner_id)
 );
@@ -109,6 +111,8 @@ comment on column bookpost.books.app_book_id is 'The app''s own id of this book;
 create index books_owner_id_created_at_idx on bookpost.books (owner_id, created_at desc, id);
 -- The operator's list of all books, newest first.
 create index books_created_at_idx on bookpost.books (created_at desc, id);
+-- "Those of the app's own books that bookpost knows": an app asks for a page of its ids.
+create index books_app_book_id_idx on bookpost.books (app_book_id);
 
 select bookpost_private.protect_table('bookpost.users');
 select bookpost_private.protect_table('bookpost.books');
@@ -121,3 +125,70 @@ create policy member_sees_her_own on bookpost.books for select to bookpost_membe
   using (owner_id = (select bookpost.current_user_id()));
 create policy operator_sees_all on bookpost.books for select to bookpost_operator using (true);
 -- NOTE: no insert, update or delete for any API role: people write through functions.
+
+-- Who asks decides, and not which function was passed on the way: within one that runs with its owner's rights current_user
+-- is that owner, while the setting `role` still names what the session has become by SET ROLE, and session_user its login.
+-- 'usage' asks for what is had without SET ROLE: the API's login (NOINHERIT) by itself has nothing.
+create function bookpost_private.may_act_for_all() returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select pg_has_role(r.name, 'bookpost_operator', 'usage') or pg_has_role(r.name, 'bookpost_worker', 'usage')
+  from (select case current_setting('role') when 'none' then session_user else current_setting('role')::name end) r (name);
+end;
+
+comment on function bookpost_private.may_act_for_all() is
+  'Whether whoever asks may act for every owner: an operator, a worker, the owner of the schemas, a superuser.';
+
+create function bookpost_private.may_act_for(owner uuid) returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+begin atomic
+  select coalesce(may_act_for.owner = bookpost.current_user_id(), false) or bookpost_private.may_act_for_all();
+end;
+
+comment on function bookpost_private.may_act_for(uuid) is
+  'Whether whoever asks may act for this person: she herself, and who may act for all.';
+
+-- Every function that people write through begins with one of the next two, before it takes any lock: so what is another's
+-- cannot be told from what is not there, neither by an error nor by waiting.
+
+create function bookpost_private.own_book(book uuid) returns bookpost.books
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_book bookpost.books;
+begin
+  select b.* into v_book from bookpost.books b where b.id = own_book.book;
+  if not found or not bookpost_private.may_act_for(v_book.owner_id) then
+    raise exception 'There is no book %.', own_book.book using errcode = 'BP404';
+  end if;
+  return v_book;
+end;
+$$;
+
+comment on function bookpost_private.own_book(uuid) is
+  'The book, for one who may act for its owner. Raises BP404 otherwise, whether there is such a book or not.';
+
+create function bookpost_private.own_user(person uuid) returns bookpost.users
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_id uuid := coalesce(own_user.person, bookpost.current_user_id());
+  v_person bookpost.users;
+begin
+  if v_id is null then
+    raise exception 'Nobody is named, and nobody is signed in.' using errcode = 'BP404';
+  end if;
+  select u.* into v_person from bookpost.users u where u.id = v_id;
+  if not found or not bookpost_private.may_act_for(v_id) then
+    raise exception 'There is no user %.', v_id using errcode = 'BP404';
+  end if;
+  return v_person;
+end;
+$$;
+
+comment on function bookpost_private.own_user(uuid) is
+  'The person, or where none is named the one who is signed in, for one who may act for her. Raises BP404 otherwise, whether there is such a person or not.';

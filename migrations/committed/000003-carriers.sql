@@ -1,5 +1,5 @@
---! Previous: sha1:ca95e1ccd11c64efad4d526504441ac52bc2d351
---! Hash: sha1:6b322361a8922e284134180ef6cef5eb229e5637
+--! Previous: sha1:1bb94a53374b9f6aabaa1de37a380d70a5489db7
+--! Hash: sha1:cdb0b35ea1354d2f7961f5c28b87da65b18f828e
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.

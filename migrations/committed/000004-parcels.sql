@@ -1,5 +1,5 @@
---! Previous: sha1:6b322361a8922e284134180ef6cef5eb229e5637
---! Hash: sha1:3ce07a3757e8e61a883dacacdf09b41d042ed555
+--! Previous: sha1:cdb0b35ea1354d2f7961f5c28b87da65b18f828e
+--! Hash: sha1:4745f0d1f307bf0ae16750cd2700078d8675a7ec
 --! Message: parcels
 
 -- What is tracked, for whom, and what the carrier saw.
@@ -92,6 +92,8 @@ create unique index parcels_one_live_per_carrier_and_number on bookpost.parcels 
 create index parcels_tracking_number_idx on bookpost.parcels (tracking_number);
 -- The operator's list by status, newest change first.
 create index parcels_status_changed_at_idx on bookpost.parcels (status, status_changed_at desc, id);
+-- "What has moved last", whatever its status.
+create index parcels_moved_idx on bookpost.parcels (status_changed_at desc, id);
 create index parcels_created_at_idx on bookpost.parcels (created_at desc, id);
 
 create table bookpost.parcel_books (

@@ -1,5 +1,5 @@
---! Previous: sha1:3ce07a3757e8e61a883dacacdf09b41d042ed555
---! Hash: sha1:1bca82dae0a5219294b5924e5c35f8700bb102b5
+--! Previous: sha1:4745f0d1f307bf0ae16750cd2700078d8675a7ec
+--! Hash: sha1:e0bfe5196f04ca8936db71ad21d5db69e2fddcef
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

@@ -1,5 +1,5 @@
---! Previous: sha1:1bca82dae0a5219294b5924e5c35f8700bb102b5
---! Hash: sha1:a25535d009c004c61678a389246a2c75a780dae2
+--! Previous: sha1:e0bfe5196f04ca8936db71ad21d5db69e2fddcef
+--! Hash: sha1:f55dbc6e2e868da504a4b248d8b16db5236ca446
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

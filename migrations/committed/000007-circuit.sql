@@ -1,5 +1,5 @@
---! Previous: sha1:a25535d009c004c61678a389246a2c75a780dae2
---! Hash: sha1:e2420ac9d19da386c3bc88eefa8b8d7919d67662
+--! Previous: sha1:f55dbc6e2e868da504a4b248d8b16db5236ca446
+--! Hash: sha1:2c04c5df343e1d686cffd1969ae05e993c0d8ffa
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

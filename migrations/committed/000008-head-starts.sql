@@ -1,5 +1,5 @@
---! Previous: sha1:e2420ac9d19da386c3bc88eefa8b8d7919d67662
---! Hash: sha1:04dc1f814e6931e022eb3344ba4fcfeea261ced1
+--! Previous: sha1:2c04c5df343e1d686cffd1969ae05e993c0d8ffa
+--! Hash: sha1:abdf5090eb94e1162c5faa5712b07f30f97cf158
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

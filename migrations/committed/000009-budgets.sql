@@ -1,5 +1,5 @@
---! Previous: sha1:04dc1f814e6931e022eb3344ba4fcfeea261ced1
---! Hash: sha1:dc91671ce98aa2e02a7b0f8f4c81f736e8c5dd02
+--! Previous: sha1:abdf5090eb94e1162c5faa5712b07f30f97cf158
+--! Hash: sha1:5b94ee435dc03959e5c025999cbf71e2f8215054
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

@@ -1,5 +1,5 @@
---! Previous: sha1:dc91671ce98aa2e02a7b0f8f4c81f736e8c5dd02
---! Hash: sha1:bcfed8616fc5a5a2ebc58d08424f4dfa0eddfcde
+--! Previous: sha1:5b94ee435dc03959e5c025999cbf71e2f8215054
+--! Hash: sha1:4b0527681d1bb01dba2f530a4c9c2073782c081a
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

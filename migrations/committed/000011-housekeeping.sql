@@ -1,5 +1,5 @@
---! Previous: sha1:bcfed8616fc5a5a2ebc58d08424f4dfa0eddfcde
---! Hash: sha1:22d499b5ba37bb6ab70b8d563e90c009ca9ba641
+--! Previous: sha1:4b0527681d1bb01dba2f530a4c9c2073782c081a
+--! Hash: sha1:b78a2e7d6bd1f9c87004d657323933803aacdeb2
 --! Message: housekeeping
 
 -- Ending what has run its course.

@@ -1,5 +1,5 @@
---! Previous: sha1:22d499b5ba37bb6ab70b8d563e90c009ca9ba641
---! Hash: sha1:eebf9ddf9c0ce33f26a82700757f8ba178fb027e
+--! Previous: sha1:b78a2e7d6bd1f9c87004d657323933803aacdeb2
+--! Hash: sha1:1b5a358d52340d45007e685c1cee4aab4937db90
 --! Message: interruptions
 
 -- Lookups that do not end, and parcels that are set aside.

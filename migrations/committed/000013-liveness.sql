@@ -1,5 +1,5 @@
---! Previous: sha1:eebf9ddf9c0ce33f26a82700757f8ba178fb027e
---! Hash: sha1:e3f795f4dc89b21a315abe12f9be768379c5261a
+--! Previous: sha1:1b5a358d52340d45007e685c1cee4aab4937db90
+--! Hash: sha1:6e5a6abb9857e8085d2b6a6aa4a8371046dd7a20
 --! Message: liveness
 
 -- Who is alive, and freeing what the dead hold. migrations/README.md tells it as a state machine.

@@ -1,5 +1,5 @@
---! Previous: sha1:e3f795f4dc89b21a315abe12f9be768379c5261a
---! Hash: sha1:0713cef37510617da7e6e20636c337d30d3b016d
+--! Previous: sha1:6e5a6abb9857e8085d2b6a6aa4a8371046dd7a20
+--! Hash: sha1:e02a5af7c8c0fb0514871a40ec3713cbcc4ad165
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

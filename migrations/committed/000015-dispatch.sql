@@ -1,5 +1,5 @@
---! Previous: sha1:0713cef37510617da7e6e20636c337d30d3b016d
---! Hash: sha1:23740c52ac42e9d52f2fbc13d1b9f64aedd80c22
+--! Previous: sha1:e02a5af7c8c0fb0514871a40ec3713cbcc4ad165
+--! Hash: sha1:ec6193ee8454bf03bd6fb02c03141987da282fc5
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

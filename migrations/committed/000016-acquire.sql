@@ -1,5 +1,5 @@
---! Previous: sha1:23740c52ac42e9d52f2fbc13d1b9f64aedd80c22
---! Hash: sha1:1d8d975aee741fd333619ac06fb46668a5ed2538
+--! Previous: sha1:ec6193ee8454bf03bd6fb02c03141987da282fc5
+--! Hash: sha1:516974cec851b03f23fbbd0eb9097f1e0dc34020
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

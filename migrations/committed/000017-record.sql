@@ -1,5 +1,5 @@
---! Previous: sha1:1d8d975aee741fd333619ac06fb46668a5ed2538
---! Hash: sha1:93554e019c3572ce01e5a5647b64ace9667e3ca6
+--! Previous: sha1:516974cec851b03f23fbbd0eb9097f1e0dc34020
+--! Hash: sha1:5730d7b07c1e8bd00e4890a8f8e2e877fedbcc7a
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

@@ -1,5 +1,5 @@
---! Previous: sha1:bf7fe008600228e1467a0a936bfce727dad43489
---! Hash: sha1:1f109e62a553240ba5b8184cc9954da981dcab81
+--! Previous: sha1:f8984d7c0e55535b8e9c413b3b4adc4ce269cbab
+--! Hash: sha1:3f3725e4a0a26725fbafd785bae2bb4661891cdb
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook
@@ -169,3 +169,45 @@ $$;
 
 comment on function bookpost_private.notify_owners(uuid[], uuid[], uuid[], uuid[]) is
   'Tells owners what is new of some parcels, and queues the messages: changed: the stage; called: the carrier waits for the recipient; moved: the estimate, by a day or more; answered: the carrier has answered, and whoever heard of the parcel for the first time by it is told its stage unless that is 72 hours old. One notification for each owner and book: the first of these that holds. Does not commit.';
+
+-- What people say and see of their notifications.
+
+create function bookpost.mark_notifications_read(
+  ids uuid[] default null, up_to timestamptz default null, person uuid default null
+) returns integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_person bookpost.users := bookpost_private.own_user(mark_notifications_read.person);
+  v_count integer;
+begin
+  if num_nonnulls(mark_notifications_read.ids, mark_notifications_read.up_to) <> 1 then
+    raise exception 'Say which notifications were read: their ids, or up to which moment.' using errcode = 'BP400';
+  end if;
+  with unread as (
+    select n.id
+    from bookpost.notifications n
+    where n.user_id = v_person.id and n.read_at is null
+      and (n.id = any (mark_notifications_read.ids) or n.created_at <= mark_notifications_read.up_to)
+    -- In one order, so that two at once do not wait for each other; the second then finds them read.
+    order by n.id
+    for no key update
+  )
+  update bookpost.notifications n set read_at = clock_timestamp() from unread u where n.id = u.id;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+
+comment on function bookpost.mark_notifications_read(uuid[], timestamptz, uuid) is
+  'A person has read notifications: those of these ids, or all until a moment (that one included). Others'' ids and those read already count for nothing. Returns how many became read. Left out, the person is who is signed in. Of two calls at once the second waits and counts what the first has left. Raises BP404 for an unknown person, BP400 unless exactly one of ids and up_to is given.';
+
+create function bookpost.users_unread_notification_count(person bookpost.users) returns integer
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+  -- With the reader's own rights; by notifications_unread_idx.
+  select count(*)::integer from bookpost.notifications n where n.user_id = person.id and n.read_at is null;
+end;
+comment on function bookpost.users_unread_notification_count(bookpost.users) is 'How many of her notifications she has not read.';

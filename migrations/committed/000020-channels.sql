@@ -1,5 +1,5 @@
---! Previous: sha1:1f109e62a553240ba5b8184cc9954da981dcab81
---! Hash: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
+--! Previous: sha1:3f3725e4a0a26725fbafd785bae2bb4661891cdb
+--! Hash: sha1:09d70fcea6dd8459818c04b4443503c8a77cf552
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

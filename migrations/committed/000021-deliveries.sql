@@ -1,5 +1,5 @@
---! Previous: sha1:9a29a660140ba63f2aff1a1fd51d3354417405eb
---! Hash: sha1:1a025371a3deafdfd12d6b51e06c5a3224402bf6
+--! Previous: sha1:09d70fcea6dd8459818c04b4443503c8a77cf552
+--! Hash: sha1:c3add4a96a85e152f6e07feeaa4e2143e35bfc8d
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:1a025371a3deafdfd12d6b51e06c5a3224402bf6
---! Hash: sha1:78c16fbcea07f6a249b8ae24b32e0735fe8e21c0
+--! Previous: sha1:c3add4a96a85e152f6e07feeaa4e2143e35bfc8d
+--! Hash: sha1:3f0219c3b9c553cc5308b25706a73eda2b8202bc
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:78c16fbcea07f6a249b8ae24b32e0735fe8e21c0
---! Hash: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
+--! Previous: sha1:3f0219c3b9c553cc5308b25706a73eda2b8202bc
+--! Hash: sha1:f29ca2493762c47665a6e6a81fd7727fa48ddbb0
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.
@@ -23,7 +23,7 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_person bookpost.users;
+  v_person bookpost.users := bookpost_private.own_user(opt_in.person);
 begin
   if opt_in.channel is null or opt_in.channel not in ('email', 'sms') then
     raise exception 'One opts in to email or sms, not to "%".', coalesce(opt_in.channel, '') using errcode = 'BP400';
@@ -35,24 +35,21 @@ begin
     sms_opted_out_at = case when opt_in.channel <> 'sms' then u.sms_opted_out_at end,
     -- Off until the number is verified, which turns it on.
     is_sms_wanted = u.is_sms_wanted or (opt_in.channel = 'sms' and u.phone_verified_at is not null)
-  where u.id = opt_in.person
+  where u.id = v_person.id
   returning u.* into v_person;
-  if not found then
-    raise exception 'There is no user %.', opt_in.person using errcode = 'BP404';
-  end if;
   return v_person;
 end;
 $$;
 
 comment on function bookpost.opt_in(uuid, text) is
-  'The person herself wants email or sms (again): ends her opting out, and the refusal of her address. Raises BP404 for an unknown person, BP400 for another channel.';
+  'The person herself wants email or sms (again): ends her opting out, and the refusal of her address. Left out (null), the person is who is signed in. Raises BP404 for an unknown person, BP400 for another channel.';
 
 create function bookpost.opt_out(person uuid, channel text) returns bookpost.users
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_person bookpost.users;
+  v_person bookpost.users := bookpost_private.own_user(opt_out.person);
 begin
   if opt_out.channel is null or opt_out.channel not in ('email', 'sms') then
     raise exception 'One opts out of email or sms, not of "%".', coalesce(opt_out.channel, '') using errcode = 'BP400';
@@ -60,17 +57,14 @@ begin
   update bookpost.users u set
     email_opted_out_at = case when opt_out.channel = 'email' then coalesce(u.email_opted_out_at, clock_timestamp()) else u.email_opted_out_at end,
     sms_opted_out_at = case when opt_out.channel = 'sms' then coalesce(u.sms_opted_out_at, clock_timestamp()) else u.sms_opted_out_at end
-  where u.id = opt_out.person
+  where u.id = v_person.id
   returning u.* into v_person;
-  if not found then
-    raise exception 'There is no user %.', opt_out.person using errcode = 'BP404';
-  end if;
   return v_person;
 end;
 $$;
 
 comment on function bookpost.opt_out(uuid, text) is
-  'The person herself wants no more email or sms; counts from the next message on, also for those that wait. Raises BP404 for an unknown person, BP400 for another channel.';
+  'The person herself wants no more email or sms; counts from the next message on, also for those that wait. Left out (null), the person is who is signed in. Said twice, the first word counts. Raises BP404 for an unknown person, BP400 for another channel.';
 
 create function bookpost.request_phone_verification(person uuid) returns uuid
 language plpgsql security definer
@@ -79,13 +73,9 @@ as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := clock_timestamp();
-  v_person bookpost.users;
+  v_person bookpost.users := bookpost_private.own_user(request_phone_verification.person);
   v_id uuid;
 begin
-  select u.* into v_person from bookpost.users u where u.id = request_phone_verification.person;
-  if not found then
-    raise exception 'There is no user %.', request_phone_verification.person using errcode = 'BP404';
-  end if;
   if v_person.phone_number is null then
     raise exception 'User % has no phone number to verify.', v_person.id using errcode = 'BP400';
   end if;
@@ -133,7 +123,7 @@ end;
 $$;
 
 comment on function bookpost.request_phone_verification(uuid) is
-  'Sends a code to the person''s phone number, to be given back to verify_phone_number within 10 minutes. Returns the message''s id. Raises BP404 for an unknown person, BP400 without a number, BP409 where it is verified already, where she has opted out, where no worker can send, and for too many.';
+  'Sends a code to the person''s phone number, to be given back to verify_phone_number within 10 minutes. Returns the message''s id. Left out (null), the person is who is signed in. Raises BP404 for an unknown person, BP400 without a number, BP409 where it is verified already, where she has opted out, where no worker can send, and for too many.';
 
 -- A code of six digits for a message that goes out now; the former one counts no more. Its plain text is kept nowhere.
 -- Holds the row, so that the number that it is sent to is the one that it proves.
@@ -158,11 +148,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
+  v_person bookpost.users := bookpost_private.own_user(verify_phone_number.person);
   v_verification bookpost_private.phone_verifications;
 begin
   -- A second guess at the same time waits here, and counts.
   update bookpost_private.phone_verifications p set tries = p.tries + 1
-  where p.user_id = verify_phone_number.person
+  where p.user_id = v_person.id
   returning p.* into v_verification;
   -- 5 guesses of a million (chosen). No reason is given: to whoever guesses, all refusals are alike.
   if not found or v_verification.tries > 5 or v_verification.code_hash is null or v_verification.code_ends_at < clock_timestamp()
@@ -181,7 +172,65 @@ end;
 $$;
 
 comment on function bookpost.verify_phone_number(uuid, text) is
-  'Gives back the code that came by text message: the number is verified, and text messages are on. False for a wrong code, one older than 10 minutes, after 5 wrong ones, or where the number has changed.';
+  'Gives back the code that came by text message: the number is verified, and text messages are on. False for a wrong code, one older than 10 minutes, after 5 wrong ones, or where the number has changed. Left out (null), the person is who is signed in. Raises BP404 for an unknown person.';
+
+-- The columns that a person sets herself. NOTE: the app's own id of her, what was verified and what she has opted out of are
+-- not among them.
+create function bookpost_private.require_keys(changes jsonb, known text[]) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if changes is null or jsonb_typeof(changes) <> 'object' then
+    raise exception 'Say what is to change, as a JSON object.' using errcode = 'BP400', hint = 'Known: ' || array_to_string(known, ', ');
+  end if;
+  if exists (select from jsonb_object_keys(changes) k where k <> all (known)) then
+    raise exception 'Something else cannot be changed here.' using errcode = 'BP400', hint = 'Known: ' || array_to_string(known, ', ');
+  end if;
+end;
+$$;
+
+create function bookpost.set_contact(person uuid, changes jsonb) returns bookpost.users
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_person bookpost.users := bookpost_private.own_user(set_contact.person);
+begin
+  perform bookpost_private.require_keys(changes, array['name', 'email', 'phone_number']);
+  update bookpost.users u set (name, email, phone_number) =
+    (select n.name, n.email, n.phone_number from jsonb_populate_record(u, changes) n)
+  where u.id = v_person.id
+  returning u.* into v_person;
+  return v_person;
+end;
+$$;
+
+comment on function bookpost.set_contact(uuid, jsonb) is
+  'What a person is called and how she is reached: name, email, phone_number (E.164); what is not named stays, null takes away. A new number is not verified. Left out (null), the person is who is signed in. Of two calls at once the second waits, and its word counts. Raises BP404 for an unknown person, BP400 for another key; what breaks a rule is refused by its constraint.';
+
+create function bookpost.set_notification_preferences(person uuid, changes jsonb) returns bookpost.users
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_person bookpost.users := bookpost_private.own_user(set_notification_preferences.person);
+begin
+  perform bookpost_private.require_keys(
+    changes, array['is_email_wanted', 'is_sms_wanted', 'language', 'time_zone', 'quiet_from', 'quiet_until']
+  );
+  update bookpost.users u set (is_email_wanted, is_sms_wanted, language, time_zone, quiet_from, quiet_until) = (
+    select n.is_email_wanted, n.is_sms_wanted, n.language, n.time_zone, n.quiet_from, n.quiet_until
+    from jsonb_populate_record(u, changes) n
+  )
+  where u.id = v_person.id
+  returning u.* into v_person;
+  return v_person;
+end;
+$$;
+
+comment on function bookpost.set_notification_preferences(uuid, jsonb) is
+  'How a person wants to be told: is_email_wanted, is_sms_wanted, language, time_zone, quiet_from, quiet_until; what is not named stays. What she has opted out of stays so whatever is wanted here: opt_in ends it. Left out (null), the person is who is signed in. Of two calls at once the second waits, and its word counts. Raises BP404 for an unknown person, BP400 for another key; what breaks a rule is refused by its constraint.';
 
 -- A secret as Standard Webhooks wants it: 32 random bytes.
 create function bookpost_private.make_secret() returns text

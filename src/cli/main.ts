@@ -1,7 +1,9 @@
 import { CommanderError } from "commander";
 import { mapDatabaseError } from "../db/mapDatabaseError.ts";
-import { BookpostError } from "../errors.ts";
+import { BookpostError, InputError, UsageError } from "../errors.ts";
+import { brokenRule } from "../input/refusals.ts";
 import { createContext } from "./context.ts";
+import { optionName } from "./optionNames.ts";
 import { createProgram } from "./program.ts";
 
 /** Runs one command line (without node and script). Gives the exit code: 0 done, 1 failed, 2 wrong usage. Prints; never throws. */
@@ -25,6 +27,9 @@ export async function main(argv: readonly string[]): Promise<0 | 1 | 2> {
 
 function toBookpostError(error: unknown): BookpostError {
   if (error instanceof CommanderError) return commandLineError(error);
+  const refused = error instanceof InputError ? error : brokenRule(error);
+  if (refused !== null)
+    return new UsageError(refused.code, refused.tell(optionName), { cause: error });
   const mapped = mapDatabaseError(error);
   if (mapped instanceof BookpostError) return mapped;
   const message = error instanceof Error ? error.message : String(error);

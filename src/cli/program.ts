@@ -12,9 +12,11 @@ import { migrateCommand } from "./commands/migrate.ts";
 import { notifyCommand } from "./commands/notify.ts";
 import { refreshCommand } from "./commands/refresh.ts";
 import { schemaCommand } from "./commands/schema.ts";
+import { shareCommand } from "./commands/share.ts";
 import { showCommand } from "./commands/show.ts";
 import { sqlCommand } from "./commands/sql.ts";
 import { trackCommand } from "./commands/track.ts";
+import { unshareCommand } from "./commands/unshare.ts";
 import { urlCommand } from "./commands/url.ts";
 import { userCommand } from "./commands/user.ts";
 import { webhookCommand } from "./commands/webhook.ts";
@@ -28,6 +30,8 @@ const commands = [
   showCommand,
   refreshCommand,
   markCommand,
+  shareCommand,
+  unshareCommand,
   whyCommand,
   userCommand,
   notifyCommand,

@@ -1,5 +1,7 @@
 import { type Command, Option } from "commander";
-import { UsageError } from "../errors.ts";
+import { readContact } from "../input/contact.ts";
+import { readPreferences } from "../input/preferences.ts";
+import { type Said, saidText } from "../input/said.ts";
 import type { UserChanges } from "../sql/userChanges.ts";
 
 /** As commander gives them: false is what `--no-…` says. */
@@ -52,71 +54,34 @@ export function addRemovals(command: Command): Command {
 
 /**
  * What the options say, as the database takes it.
- * @throws UsageError for what makes no sense by itself; rules of the database are its own business
+ * @throws InputError for what makes no sense by itself; rules of the database are its own business
  */
 export async function toChanges(given: UserOptions): Promise<UserChanges> {
-  const { timeZone, language, emailWanted, smsWanted } = given;
-  if (given.country !== undefined && typeof given.phone !== "string")
-    throw new UsageError(
-      "COUNTRY_WITHOUT_PHONE",
-      '--country goes with --phone: --phone "020 7946 0123" --country GB.',
-    );
-  return {
-    ...said("appUserId", textOf("--app-id", given.appId)),
-    ...said("name", textOf("--name", given.name)),
-    ...said("email", textOf("--email", given.email)),
-    ...said("phoneNumber", await phoneOf(given)),
-    ...said("language", language),
-    ...said("timeZone", timeZone && knownZone(timeZone)),
-    ...said("isEmailWanted", emailWanted && emailWanted === "yes"),
-    ...said("isSmsWanted", smsWanted && smsWanted === "yes"),
-    ...quietHours(given.quiet),
-  };
+  const appUserId = saidText("appId", removable(given.appId));
+  const contact = await readContact({
+    name: removable(given.name),
+    email: removable(given.email),
+    phoneNumber: removable(given.phone),
+    country: given.country,
+  });
+  const preferences = readPreferences({
+    isEmailWanted: given.emailWanted && given.emailWanted === "yes",
+    isSmsWanted: given.smsWanted && given.smsWanted === "yes",
+    language: given.language,
+    timeZone: given.timeZone,
+    quietHours: hoursOf(removable(given.quiet)),
+  });
+  return { ...(appUserId !== undefined && { appUserId }), ...contact, ...preferences };
 }
 
-function said<K extends keyof UserChanges>(key: K, value: unknown): Partial<UserChanges> {
-  return value === undefined ? {} : { [key]: value };
+/** `--no-…` takes away. */
+function removable(text: string | false | undefined): Said<string> {
+  return text === false ? null : text;
 }
 
-function textOf(option: string, text: string | false | undefined): string | null | undefined {
-  if (text === undefined) return undefined;
-  if (text === false) return null;
-  if (text.trim() === "")
-    throw new UsageError("EMPTY_VALUE", `${option} is empty: leave it out, or give it a value.`);
-  return text.trim();
-}
-
-async function phoneOf({ phone, country }: UserOptions): Promise<string | null | undefined> {
-  const written = textOf("--phone", phone);
-  if (written == null) return written;
-  // Loaded here: what is known of the world's numbers takes longer to load than most commands to run.
-  const { normalizePhone } = await import("../notifications/phone.ts");
-  return normalizePhone(written, country?.toUpperCase());
-}
-
-/** Postgres would also take "+5" and "EST5EDT4", by which nobody else can tell the time. */
-function knownZone(zone: string): string {
-  try {
-    if (/^[a-z]/i.test(zone)) return new Intl.DateTimeFormat("en", { timeZone: zone }) && zone;
-  } catch {
-    // Told below.
-  }
-  throw new UsageError(
-    "BAD_TIME_ZONE",
-    `--time-zone must be a zone such as Europe/London or America/New_York; "${zone}" is not.`,
-  );
-}
-
-const HOURS = /^\s*((?:[01]?\d|2[0-3]):[0-5]\d)\s*(?:-|–|to)\s*((?:[01]?\d|2[0-3]):[0-5]\d)\s*$/;
-
-function quietHours(text: string | false | undefined): Partial<UserChanges> {
-  if (text === undefined) return {};
-  if (text === false) return { quietFrom: null, quietUntil: null };
-  const [, quietFrom, quietUntil] = HOURS.exec(text) ?? [];
-  if (quietFrom === undefined || quietUntil === undefined || quietFrom === quietUntil)
-    throw new UsageError(
-      "BAD_QUIET_HOURS",
-      `--quiet must be two different hours such as 22:00-07:00; "${text}" is not.`,
-    );
-  return { quietFrom, quietUntil };
+/** "22:00-07:00" → both ends; what has no such form is refused as it stands. */
+function hoursOf(text: Said<string>): Said<{ from: string; until: string }> {
+  if (text === null || text === undefined) return text;
+  const [from = "", until = ""] = text.split(/-|–|to/, 2);
+  return { from, until };
 }

@@ -13,6 +13,7 @@ export const OUR_SQLSTATES = {
   BP400: "BAD_INPUT",
   BP404: "NOT_FOUND",
   BP409: "CONFLICT",
+  BP410: "CURSOR_EXPIRED",
 } as const;
 
 const UNREACHABLE = new Set([

@@ -9,6 +9,8 @@ export type PoolPurpose =
   | "housekeeping"
   | "heartbeat"
   | "api"
+  | "health"
+  | "changes"
   | "cli"
   | "migrate";
 
@@ -38,7 +40,10 @@ const DISCIPLINE: Readonly<Record<PoolPurpose, Discipline>> = {
   housekeeping: { max: 2, statementSeconds: 20, lockSeconds: 5 },
   // Its own, so that a busy pool never makes a living worker look dead.
   heartbeat: { max: 1, statementSeconds: 2, lockSeconds: 1 },
+  // One that listens; it looks for changes every few seconds, so a link that has fallen silent is found as soon as that is not answered.
+  changes: { max: 1, statementSeconds: 5, lockSeconds: 1 },
   api: { max: 10, statementSeconds: 15, lockSeconds: 5 },
+  health: { max: 1, statementSeconds: 2, lockSeconds: 1 },
   cli: { max: 1, statementSeconds: 60, lockSeconds: 5 },
   migrate: { max: 2, statementSeconds: 60, lockSeconds: 30 },
 };
@@ -55,7 +60,8 @@ function sessionOptions(purpose: PoolPurpose): string {
     "-c timezone=UTC",
     // The API's statements are prepared and meet owners of 1 and of 20,000 books: one plan for all took
     // 280 ms where a fresh one takes 1 (300,000 parcels, rare status), and planning costs less than that noise.
-    ...(purpose === "api" ? ["-c plan_cache_mode=force_custom_plan"] : []),
+    // Nor does compiling a statement of milliseconds ever pay.
+    ...(purpose === "api" ? ["-c plan_cache_mode=force_custom_plan", "-c jit=off"] : []),
   ].join(" ");
 }
 
@@ -84,6 +90,8 @@ export function createPool(
     idleTimeoutMillis: 30_000,
     allowExitOnIdle: options.allowExitOnIdle ?? false,
     keepAlive: true,
+    // The API sends a read's begin, statement and commit in one go (src/graphql/pipelinedReads.ts).
+    pipeline: purpose === "api",
     // A migration may take as long as it likes.
     ...(purpose === "migrate"
       ? {}

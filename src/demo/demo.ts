@@ -143,7 +143,14 @@ function readSpeed(argv: readonly string[]): number {
 /** The demo speaks to nothing but its own Postgres and sandbox, whatever `.env` says. */
 function setEnvironment(databaseUrl: string, sandbox: Sandbox, smtpUrl: string): void {
   // Empty is unset, and `.env` leaves alone what is set.
-  const others = { API_DATABASE_URL: "", JWT_SECRET: "", PUBLIC_URL: "", HOST: "127.0.0.1" };
+  const others = {
+    API_DATABASE_URL: "",
+    JWT_SECRET: "",
+    JWT_JWKS_URL: "",
+    TRUSTED_DOCUMENTS: "any",
+    PUBLIC_URL: "",
+    HOST: "127.0.0.1",
+  };
   const mail = { SMTP_URL: smtpUrl, MAIL_FROM: "Bookpost <bookpost@example.org>" };
   const texts = { SMS_COUNTRIES: "", ...sandbox.textEnvironment("twilio") };
   Object.assign(process.env, { DATABASE_URL: databaseUrl, ...others, ...mail, ...texts });

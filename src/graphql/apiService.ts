@@ -1,5 +1,6 @@
 import type pg from "pg";
-import { makePgService } from "postgraphile/adaptors/pg";
+import { createWithPgClient, makePgService } from "postgraphile/adaptors/pg";
+import { pipelineReads } from "./pipelinedReads.ts";
 
 /**
  * The database as PostGraphile sees it: our pool, the one schema that is for
@@ -8,10 +9,17 @@ import { makePgService } from "postgraphile/adaptors/pg";
  * the schema is the same whoever logs in.
  */
 export function createApiService(pool: pg.Pool): GraphileConfig.PgServiceConfiguration {
-  return makePgService({
+  const service = makePgService({
     pool,
     schemas: ["bookpost"],
     pubsub: false,
     pgSettingsForIntrospection: { role: "bookpost_operator" },
   });
+  return {
+    ...service,
+    adaptor: {
+      ...service.adaptor,
+      createWithPgClient: async (options) => pipelineReads(pool, await createWithPgClient(options)),
+    },
+  };
 }

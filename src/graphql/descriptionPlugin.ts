@@ -8,7 +8,9 @@ export const descriptionPlugin: GraphileConfig.Plugin = {
   schema: {
     hooks: {
       GraphQLObjectType_fields_field(field, build, context) {
-        const { pgFieldResource, isPgSingleRelationField } = context.scope;
+        const { pgFieldResource, isPgSingleRelationField, fieldDirectives } = context.scope;
+        // One of extendSchema's, which says itself what it is.
+        if (fieldDirectives && field.description) return field;
         const named = build.graphql.getNamedType(field.type);
         const description = isPgSingleRelationField
           ? "description" in named && named.description

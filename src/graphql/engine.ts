@@ -1,40 +1,80 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type pg from "pg";
 import { postgraphile } from "postgraphile";
+import { makeGraphQLWSConfig } from "postgraphile/grafserv";
 import { grafserv } from "postgraphile/grafserv/node";
+import { NoSchemaIntrospectionCustomRule, specifiedRules } from "postgraphile/graphql";
+import type { Admission } from "./admission.ts";
 import { createApiService } from "./apiService.ts";
 import { documentRulePlugin } from "./documentRulePlugin.ts";
-import { DOCUMENTS_KEPT, MAX_BODY_BYTES, PLANS_KEPT_PER_DOCUMENT, TIMEOUT_MS } from "./limits.ts";
+import {
+  DOCUMENTS_KEPT,
+  MAX_BODY_BYTES,
+  PLANS_KEPT_PER_DOCUMENT,
+  STATEMENT_TIMEOUT_MS,
+  TIMEOUT_MS,
+} from "./limits.ts";
 import { createMaskError, type LogError } from "./maskError.ts";
+import { mutationChargePlugin } from "./mutationChargePlugin.ts";
 import { apiPreset } from "./preset.ts";
+import type { ChangeHub } from "./subscriptions/changeHub.ts";
+import { subscriptionTimeoutPlugin } from "./subscriptions/subscriptionTimeoutPlugin.ts";
+import { trustedDocumentPlugin } from "./trustedDocumentPlugin.ts";
+import { checkTrustedDocuments, type TrustedDocuments } from "./trustedDocuments.ts";
+import { variableDepthPlugin } from "./variableDepthPlugin.ts";
 import type { Viewer } from "./viewer.ts";
 
 /** PostGraphile and its HTTP half, without a socket of its own. */
 export interface Engine {
   /** Answers a request for `/graphql` as `viewer`; the request is checked already. */
   query(request: IncomingMessage, response: ServerResponse, viewer: Viewer): void;
+  /** What graphql-ws needs to answer on WebSockets. */
+  readonly socketConfig: ReturnType<typeof makeGraphQLWSConfig>;
+  /** Says for whom a WebSocket speaks, by the request that it began with; the token is checked already. */
+  setViewer(request: IncomingMessage, viewer: Viewer): void;
   /** Serves the page for trying queries and its files; in development only. */
   page(request: IncomingMessage, response: ServerResponse): void;
   release(): Promise<void>;
 }
 
+export interface EngineOptions {
+  readonly isDevelopment: boolean;
+  readonly documents: TrustedDocuments;
+  readonly charge: Admission["charge"];
+  /** Where people reach the server from outside, or null. */
+  readonly publicUrl: string | null;
+  readonly changeHub: ChangeHub;
+  readonly log: LogError;
+}
+
 /**
  * Reads the database and builds the schema.
  * @throws what Postgres says, or a plain error when the schema cannot be built.
+ * @throws UsageError for a trusted document that the schema or the limits refuse.
  */
-export async function createEngine(
-  pool: pg.Pool,
-  options: { isDevelopment: boolean; log: LogError },
-): Promise<Engine> {
+export async function createEngine(pool: pg.Pool, options: EngineOptions): Promise<Engine> {
   const viewers = new WeakMap<IncomingMessage, Viewer>();
+  const rules = options.isDevelopment
+    ? specifiedRules
+    : [...specifiedRules, NoSchemaIntrospectionCustomRule];
   const engine = postgraphile({
     extends: [apiPreset],
-    plugins: [documentRulePlugin({ introspection: options.isDevelopment })],
+    plugins: [
+      variableDepthPlugin,
+      trustedDocumentPlugin(options.documents),
+      documentRulePlugin(rules),
+      mutationChargePlugin(options.charge),
+      subscriptionTimeoutPlugin,
+    ],
     pgServices: [createApiService(pool)],
     grafast: {
       timeouts: { planning: TIMEOUT_MS.planning, execution: TIMEOUT_MS.execution },
       // Who it is was found out before: an error thrown here would reach the client as it is.
-      context: ({ node }) => ({ pgSettings: settingsOf(node && viewers.get(node.req)) }),
+      context: ({ node, ws }) => {
+        const request = node?.req ?? (ws?.request as IncomingMessage | undefined);
+        const { changeHub, publicUrl } = options;
+        return { ...contextOf(request && viewers.get(request)), changeHub, publicUrl };
+      },
     },
     grafserv: {
       graphqlPath: "/graphql",
@@ -50,6 +90,7 @@ export async function createEngine(
     },
   });
   const schema = await engine.getSchema();
+  checkTrustedDocuments(schema, rules, options.documents);
   Object.assign(schema.extensions, {
     grafast: {
       ...schema.extensions.grafast,
@@ -67,6 +108,10 @@ export async function createEngine(
       viewers.set(request, viewer);
       inner.emit("request", request, response);
     },
+    socketConfig: makeGraphQLWSConfig(handler),
+    setViewer(request, viewer) {
+      viewers.set(request, viewer);
+    },
     page(request, response) {
       inner.emit("request", request, response);
     },
@@ -76,13 +121,16 @@ export async function createEngine(
   };
 }
 
-/** Settings of each transaction: the role, and whom row-level security reads. */
-function settingsOf(viewer: Viewer | undefined): Record<string, string> {
+/** What plans see of the viewer, and the settings of each transaction: the role, and whom row-level security reads. */
+function contextOf(viewer: Viewer | undefined) {
   if (viewer === undefined) throw new Error("a request came to GraphQL without a viewer");
   return {
-    role: viewer.role,
-    "bookpost.user_id": viewer.userId ?? "",
-    statement_timeout: String(TIMEOUT_MS.statement),
-    timezone: "UTC",
+    viewer,
+    pgSettings: {
+      role: viewer.role,
+      "bookpost.user_id": viewer.userId ?? "",
+      statement_timeout: String(STATEMENT_TIMEOUT_MS[viewer.role]),
+      timezone: "UTC",
+    },
   };
 }

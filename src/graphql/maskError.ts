@@ -7,7 +7,7 @@ import {
   OUR_SQLSTATES,
 } from "../db/mapDatabaseError.ts";
 import { BookpostError } from "../errors.ts";
-import { withoutSuggestion } from "./documentRulePlugin.ts";
+import { withoutSuggestion } from "./documentCheck.ts";
 
 type Code =
   | "BAD_INPUT"
@@ -54,6 +54,9 @@ const CLIENT_MISTAKES: readonly (readonly [RegExp, string])[] = [
   [/^Empty objects are forbidden/, "A filter may not be empty; leave it out."],
 ];
 
+/** As graphql-js begins its sentence: `Variable "$id" got invalid value …`. */
+const BAD_VARIABLE = /^Variable "\$/;
+
 /** For people's eyes: which error, of what kind. Never a value, a document or SQL. */
 export type LogError = (sentence: string) => void;
 
@@ -83,8 +86,11 @@ function codeOf(cause: Error & DatabaseErrorFields): Code {
 export function createMaskError(log: LogError): (error: GraphQLError) => GraphQLError {
   return (error) => {
     const cause = error.originalError as (Error & DatabaseErrorFields) | undefined | null;
-    if (cause === undefined || cause === null || cause instanceof GraphQLError)
-      return say(error, withoutSuggestion(error.message), error.extensions);
+    if (cause === undefined || cause === null || cause instanceof GraphQLError) {
+      // A variable that its type refuses has no code of its own.
+      const code = BAD_VARIABLE.test(error.message) && { code: "BAD_INPUT" };
+      return say(error, withoutSuggestion(error.message), { ...code, ...error.extensions });
+    }
     if (isSafeError(cause)) return say(error, cause.message, cause.extensions ?? {});
     const ours = OUR_SQLSTATES[cause.code as keyof typeof OUR_SQLSTATES];
     if (ours)

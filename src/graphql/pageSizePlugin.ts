@@ -3,7 +3,7 @@ import { lambda, SafeError } from "postgraphile/grafast";
 import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE } from "./limits.ts";
 
 /** Throws for what is not a page size of ours; null counts as not given. */
-function checkPageSize(first: number | null | undefined): number {
+export function checkPageSize(first: number | null | undefined): number {
   if (first === null || first === undefined) return DEFAULT_PAGE_SIZE;
   if (first >= 0 && first <= MAX_PAGE_SIZE) return first;
   throw new SafeError(

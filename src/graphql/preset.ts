@@ -4,14 +4,21 @@ import { PgManyToManyPreset } from "@graphile-contrib/pg-many-to-many";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { changeNullability } from "postgraphile/utils";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
+import { changes } from "./changes.ts";
+import { currentUser } from "./currentUser.ts";
 import { descriptionPlugin } from "./descriptionPlugin.ts";
 import { filterOperatorsPlugin } from "./filterOperatorsPlugin.ts";
 import { inflectionPlugin } from "./inflectionPlugin.ts";
+import { mutations } from "./mutations/mutations.ts";
 import { notificationMessage } from "./notificationMessage.ts";
 import { orderPlugin } from "./orderPlugin.ts";
 import { pageSizePlugin } from "./pageSizePlugin.ts";
+import { plainDescriptionPlugin } from "./plainDescriptionPlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
+import { sharing } from "./sharing.ts";
+import { singleRowPlugin } from "./singleRowPlugin.ts";
 import { trackingEventOrder } from "./trackingEventOrder.ts";
+import { transactionIdPlugin } from "./transactionIdPlugin.ts";
 
 /** What would open something by itself; `schemaTags.ts` opens the rest by name. */
 const CLOSED = [
@@ -43,14 +50,26 @@ export const apiPreset: GraphileConfig.Preset = {
   plugins: [
     inflectionPlugin,
     schemaTags,
+    singleRowPlugin,
     pageSizePlugin,
     orderPlugin,
     trackingEventOrder,
     filterOperatorsPlugin,
     descriptionPlugin,
+    plainDescriptionPlugin,
     notificationMessage,
+    sharing,
+    currentUser,
+    ...mutations,
+    transactionIdPlugin,
+    changes,
     // Everyone sees the carriers, and these keys are never null.
-    changeNullability({ Parcel: { carrier: false }, CarrierCircuit: { api: false } }),
+    changeNullability({
+      Parcel: { carrier: false },
+      CarrierCircuit: { api: false },
+      // A count is there for whomever one may read.
+      User: { unreadNotificationCount: false },
+    }),
   ],
   disablePlugins: [
     // It would leave a type that cannot be built out of the schema and go on; we want the start to fail.

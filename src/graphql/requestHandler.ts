@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Config } from "../config.ts";
+import type { SharedParcel } from "../sql/readSharedParcels.ts";
+import type { Admission } from "./admission.ts";
 import { answer, refuse } from "./answer.ts";
 import type { Engine } from "./engine.ts";
 import { MAX_BODY_BYTES } from "./limits.ts";
 import { isMeantForLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
+import { Refusal } from "./refusal.ts";
+import { answerSharedParcel } from "./sharedParcelPage.ts";
 import { answerUnsubscribe } from "./unsubscribePage.ts";
-import { BadToken, createViewerReader } from "./viewer.ts";
 
 /** The files of the page at `/`, as its package names them. */
 const PAGE_FILE = /^\/ruru-static\/[\w.-]+(\/[\w.-]+)*$/;
@@ -14,30 +17,38 @@ const PAGE_FILE = /^\/ruru-static\/[\w.-]+(\/[\w.-]+)*$/;
 /** What an email's link leads to; a token is a UUID. */
 const UNSUBSCRIBE = /^\/unsubscribe\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
+/** A public link's page; a token is 256 bits in base64url. */
+const SHARED_PARCEL = /^\/t\/([\w-]{43})$/;
+
 export interface RequestHandlerOptions {
-  readonly config: Pick<Config, "isDevelopment" | "jwtSecret">;
+  readonly config: Pick<Config, "isDevelopment">;
+  /** Everybody is the operator: only what was meant for this machine is answered. */
+  readonly isOpen: boolean;
+  readonly admission: Admission;
   readonly engine: Engine;
   readonly isHealthy: () => Promise<boolean>;
   /** Whether somebody has this token, and wants no more email from now on. */
   readonly unsubscribe: (token: string) => Promise<boolean>;
+  /** What the token of a public link opens; null: nothing. */
+  readonly readSharedParcel: (token: string) => Promise<SharedParcel | null>;
   readonly log: LogError;
 }
 
 /**
  * Decides for each request what it may reach: GraphQL, the page, the health
- * check, the end of a person's emails, or nothing. Paths are compared as they were sent, so nothing can be
+ * check, a public link's parcel, the end of a person's emails, or nothing. Paths are compared as they were sent, so nothing can be
  * smuggled in by encoding.
  */
 export function createRequestHandler(
   options: RequestHandlerOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { config, engine, isHealthy, unsubscribe, log } = options;
-  const readViewer = createViewerReader(config.jwtSecret);
+  const { config, isOpen, admission, engine, isHealthy, unsubscribe, readSharedParcel, log } =
+    options;
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const path = request.url?.split("?", 1)[0] ?? "";
     response.setHeader("x-content-type-options", "nosniff");
-    if (config.jwtSecret === null && !isMeantForLoopback(request))
+    if (isOpen && !isMeantForLoopback(request))
       return refuse(
         response,
         403,
@@ -51,7 +62,15 @@ export function createRequestHandler(
     if (config.isDevelopment && (path === "/" || PAGE_FILE.test(path)))
       return engine.page(request, response);
     const token = UNSUBSCRIBE.exec(path)?.[1];
-    if (token !== undefined) return answerUnsubscribe(request, response, token, unsubscribe);
+    if (token !== undefined) {
+      await admission.chargePage(request);
+      return answerUnsubscribe(request, response, token, unsubscribe);
+    }
+    const shared = SHARED_PARCEL.exec(path)?.[1];
+    if (shared !== undefined) {
+      await admission.chargePage(request);
+      return answerSharedParcel(request, response, shared, readSharedParcel);
+    }
     if (path !== "/graphql")
       return refuse(response, 404, "NOT_FOUND", "There is nothing here. GraphQL is at /graphql.");
     if (request.method !== "POST")
@@ -66,13 +85,13 @@ export function createRequestHandler(
         { connection: "close" },
       );
     response.setHeader("cache-control", "no-store");
-    engine.query(request, response, await readViewer(request.headers.authorization));
+    engine.query(request, response, await admission.admit(request, request.headers.authorization));
   }
 
   return (request, response) => {
     handle(request, response).catch((error) => {
-      if (error instanceof BadToken)
-        return refuse(response, 401, "BAD_TOKEN", error.message, { "www-authenticate": "Bearer" });
+      if (error instanceof Refusal)
+        return refuse(response, error.status, error.code, error.message, error.headers);
       log(`API: ${error instanceof Error ? error.stack : error}`);
       refuse(response, 500, "INTERNAL", "Something went wrong on our side.");
     });

@@ -27,6 +27,7 @@ const tags: JSONPgSmartTags["config"] = {
       attribute: {
         id: FILTER,
         owner_id: FILTER,
+        app_book_id: FILTER,
         created_at: FILTER_AND_ORDER,
       },
       constraint: {
@@ -42,6 +43,7 @@ const tags: JSONPgSmartTags["config"] = {
         id: FILTER,
         tracking_number: FILTER,
         status: FILTER,
+        status_changed_at: FILTER_AND_ORDER,
         created_at: FILTER_AND_ORDER,
         closed_at: FILTER,
         // How the database keeps count of what it has told.
@@ -92,6 +94,23 @@ const tags: JSONPgSmartTags["config"] = {
         notifications_one_per_status_version: { tags: { behavior: "-single" } },
       },
     },
+    "bookpost.tracking_links": {
+      tags: {
+        defaultOrder: "CREATED_AT_DESC",
+        // Each said once more without the column that is there for a foreign key's sake.
+        foreignKey: [
+          "(book_id) references bookpost.books (id)|@foreignFieldName trackingLinks",
+          "(parcel_id) references bookpost.parcels (id)|@behavior -connection -list",
+        ],
+      },
+      attribute: { created_at: ORDER },
+      constraint: {
+        tracking_links_show_a_parcel_of_the_book: { tags: { behavior: "-*" } },
+        tracking_links_belong_to_the_books_owner: { tags: { behavior: "-*" } },
+      },
+    },
+    // Read through `changes` (changes.ts), by a cursor of its own.
+    "bookpost.changes": { tags: { behavior: "-*", name: "change_rows" } },
     "bookpost.carriers": {
       tags: {
         behavior: [LISTED, BY_KEY],

@@ -19,6 +19,10 @@ const BENCHES: Readonly<Record<string, Bench>> = {
     question: "what do a hanging, a failing and a throttling carrier cost the healthy ones?",
     run: async (args) => (await import("./isolation.ts")).benchIsolation(args),
   },
+  graphql: {
+    question: "how fast is the API beside SQL by hand, and while a hundred thousand books go out?",
+    run: async (args) => (await import("./graphql.ts")).benchGraphql(args),
+  },
   polling: {
     question: "how soon does the polling policy know what has happened, and for how many calls?",
     run: async (args) => (await import("./polling.ts")).benchPolling(args),

@@ -10,6 +10,8 @@ import { migrate } from "../../src/ops/migrate.ts";
 export interface BenchDatabase {
   /** Login `bookpost`: owner, worker. */
   readonly url: string;
+  /** Login `bookpost_authenticator`: the API's. */
+  readonly apiUrl: string;
   readonly pool: pg.Pool;
   /** Stops it and removes its files. */
   close(): Promise<void>;
@@ -30,5 +32,5 @@ export async function openBenchDatabase(): Promise<BenchDatabase> {
     await close();
     throw error;
   }
-  return { url: postgres.url, pool, close };
+  return { url: postgres.url, apiUrl: postgres.apiUrl, pool, close };
 }

@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { adapters } from "../../src/carriers/registry.ts";
 import { readConfig } from "../../src/config.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -33,6 +33,13 @@ test("each configured carrier has slots of its own, for all parcels of all its c
   expect(slots({ ...ups, BOOKPOST_CONCURRENCY: "7" })).toBe(7);
 });
 
+test("several origins may be allowed", () => {
+  expect(readConfig({}).allowedOrigins).toEqual([]);
+  expect(
+    readConfig({ ALLOWED_ORIGINS: "https://app.example, http://localhost:3000" }).allowedOrigins,
+  ).toEqual(["https://app.example", "http://localhost:3000"]);
+});
+
 test("an empty variable is an unset one", () => {
   expect(readConfig({ PORT: "", DATABASE_URL: "", DHL_API_KEY: "" })).toMatchObject({
     port: 5678,
@@ -46,7 +53,15 @@ test.each([
   ["HOST", "not a host", /^HOST must be an address/],
   ["NODE_ENV", "prod", /^NODE_ENV must be development, production or test; "prod"/],
   ["BOOKPOST_CONCURRENCY", "0", /from 1 to 2000/],
+  ["ALLOWED_ORIGINS", "app.example", /^ALLOWED_ORIGINS must be origins such as/],
+  ["ALLOWED_ORIGINS", "https://app.example/path", /^ALLOWED_ORIGINS must be/],
+  ["ALLOWED_ORIGINS", "*", /^ALLOWED_ORIGINS must be/],
   ["UPS_BASE_URL", "http://carrier.example", /^UPS_BASE_URL must be an https address/],
+  ["JWT_JWKS_URL", "http://provider.example/keys", /^JWT_JWKS_URL must be an https address/],
+  ["JWT_JWKS_URL", "https://user:pw@provider.example/keys", /^JWT_JWKS_URL must be/],
+  ["JWT_SUBJECT", "email", /^JWT_SUBJECT must be user_id or app_user_id; "email"/],
+  ["JWT_MAX_AGE", "59", /^JWT_MAX_AGE must be a whole number from 60 to 2678400/],
+  ["TRUST_PROXY", "true", /^TRUST_PROXY must be a whole number from 0 to 10; "true"/],
   [
     "DHL_BASE_URL",
     "https://user:pw@carrier.example",
@@ -83,4 +98,54 @@ test("credentials cannot be printed by accident", () => {
     `${config.jwtSecret}`;
   expect(printed).not.toContain("hunter2");
   expect(config.carriers.get("ups")?.credentials?.CLIENT_SECRET?.reveal()).toBe("hunter2-secret");
+});
+
+describe("who signs the API's tokens", () => {
+  const JWKS = "https://provider.example/tenant/keys?v=2";
+  const provider = {
+    JWT_JWKS_URL: JWKS,
+    JWT_ISSUER: "https://provider.example/",
+    JWT_AUDIENCE: "bookpost",
+  };
+
+  test("is one of a secret and an identity provider, not both", () => {
+    expect(() => readConfig({ ...provider, JWT_SECRET: "x".repeat(32) })).toThrow(
+      "JWT_SECRET and JWT_JWKS_URL are both set, and tokens are signed by one of them: leave the other out.",
+    );
+  });
+
+  test.each(["JWT_ISSUER", "JWT_AUDIENCE"])("is no provider without %s", (name) => {
+    expect(() => readConfig({ ...provider, [name]: "" })).toThrow(`JWT_JWKS_URL needs ${name} too`);
+  });
+
+  test("is told with issuer and audience, or with a secret alone", () => {
+    expect(readConfig(provider).access).toMatchObject({
+      jwksUrl: JWKS,
+      issuer: "https://provider.example/",
+      audience: "bookpost",
+      roleClaim: "role",
+      subject: "user_id",
+      maxTokenSeconds: null,
+    });
+    expect(readConfig({ JWT_SECRET: "x".repeat(32) }).access).toMatchObject({
+      jwksUrl: null,
+      issuer: null,
+      audience: null,
+    });
+    expect(
+      readConfig({ ...provider, JWT_JWKS_URL: "http://localhost:1/keys" }).access.jwksUrl,
+    ).toBe("http://localhost:1/keys");
+  });
+});
+
+test("nothing said of access: no proxy is believed, no document listed, no public address", () => {
+  expect(readConfig({}).access).toMatchObject({
+    proxies: 0,
+    trustedDocuments: null,
+    publicUrl: null,
+  });
+  expect(
+    readConfig({ TRUST_PROXY: "2", TRUSTED_DOCUMENTS: "any", PUBLIC_URL: "https://books.example/" })
+      .access,
+  ).toMatchObject({ proxies: 2, trustedDocuments: "any", publicUrl: "https://books.example" });
 });

@@ -441,7 +441,7 @@ export const guarantees: readonly Guarantee[] = [
   },
   {
     id: "P23",
-    must: "Nobody sees or learns of another's rows: by query, id, count, error or uniqueness.",
+    must: "Nobody sees or learns of another's rows: by query, id, count, error, uniqueness or subscription.",
     tests: [
       ...inFile(
         "db/security/isolation",
@@ -452,6 +452,11 @@ export const guarantees: readonly Guarantee[] = [
         "graphql/rowSecurity",
         "sees her own book, parcel, scans and notifications, and counts no others",
         "cannot reach another's rows by their ids",
+      ),
+      ...inFile(
+        "graphql/subscriptions",
+        "hears of her own changes, read anew, and of nobody else's",
+        "is told null of what is no longer hers, and no word of what it became",
       ),
       ...inFile(
         "db/security/catalogue",

@@ -12,6 +12,7 @@ import {
   readAnswer,
   startApiForTest,
   startTestApi,
+  TEST_ACCESS,
   type TestApi,
 } from "./startTestApi.ts";
 
@@ -119,14 +120,14 @@ describe("a question", () => {
     expect(unsaid.status).toBe(413);
   });
 
-  it("gets no websocket", async () => {
+  it("that would change to HTTP/2 is answered as it is", async () => {
     const socket = connect(Number(new URL(api.url).port), "127.0.0.1");
     socket.write(
-      "GET /graphql HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n",
+      "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
     );
     const [chunk] = await once(socket, "data");
     socket.destroy();
-    expect(String(chunk)).toMatch(/^HTTP\/1\.1 405 /);
+    expect(String(chunk)).toMatch(/^HTTP\/1\.1 200 /);
   });
 });
 
@@ -193,7 +194,14 @@ describe("without a secret", () => {
     "it does not listen on %s",
     async (host) => {
       const started = startApi({
-        config: { host, port: 0, isDevelopment: true, jwtSecret: null, apiDatabaseUrl: null },
+        config: {
+          host,
+          port: 0,
+          isDevelopment: true,
+          jwtSecret: null,
+          access: TEST_ACCESS,
+          apiDatabaseUrl: null,
+        },
         databaseUrl: db.url,
       });
       await expect(started).rejects.toMatchObject({
@@ -207,7 +215,14 @@ describe("without a secret", () => {
   it("it listens on every name of this machine", async () => {
     for (const host of ["127.0.0.1", "localhost"]) {
       const one = await startApi({
-        config: { host, port: 0, isDevelopment: true, jwtSecret: null, apiDatabaseUrl: null },
+        config: {
+          host,
+          port: 0,
+          isDevelopment: true,
+          jwtSecret: null,
+          access: TEST_ACCESS,
+          apiDatabaseUrl: null,
+        },
         databaseUrl: db.url,
       });
       expect((await get(`${one.url}/health`)).status).toBe(200);
@@ -260,6 +275,7 @@ describe("starting and stopping", () => {
     port: 0,
     isDevelopment: false,
     jwtSecret: new Secret(JWT_SECRET),
+    access: TEST_ACCESS,
     apiDatabaseUrl: null,
   };
 

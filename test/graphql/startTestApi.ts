@@ -1,5 +1,7 @@
 import { SignJWT } from "jose";
 import { onTestFinished } from "vitest";
+import { type AccessConfig, readAccessConfig } from "../../src/accessConfig.ts";
+import type { RateLimits } from "../../src/graphql/rateLimit.ts";
 import { startApi } from "../../src/graphql/server.ts";
 import { Secret } from "../../src/secret.ts";
 import type { TestDatabase } from "../helpers/database.ts";
@@ -7,6 +9,15 @@ import type { TestDatabase } from "../helpers/database.ts";
 export const JWT_SECRET = "a secret for tests, 32 letters or more";
 
 const KEY = new TextEncoder().encode(JWT_SECRET);
+
+/** What an empty environment says of access, and every document answered, in production too. */
+export const TEST_ACCESS: AccessConfig = {
+  ...readAccessConfig({}, { hasSecret: true }),
+  trustedDocuments: "any",
+};
+
+/** So that a file of tests is not refused for asking as one person in a minute what a person asks in a day. */
+const UNLIMITED: RateLimits = { visitor: 1e6, member: 1e6, operator: 1e6, page: 1e6 };
 
 /** An answer of the API: HTTP status and the body as JSON. */
 export interface Answer {
@@ -55,7 +66,13 @@ export async function readAnswer(response: Response): Promise<Answer> {
 /** The API on a free port of this machine. */
 export async function startTestApi(
   db: Pick<TestDatabase, "url" | "apiUrl">,
-  options: { jwtSecret?: string | null; isDevelopment?: boolean } = {},
+  options: {
+    jwtSecret?: string | null;
+    isDevelopment?: boolean;
+    access?: Partial<AccessConfig>;
+    rateLimits?: RateLimits;
+    allowedOrigins?: readonly string[];
+  } = {},
 ): Promise<TestApi> {
   const log: string[] = [];
   const jwtSecret = options.jwtSecret === undefined ? JWT_SECRET : options.jwtSecret;
@@ -65,11 +82,14 @@ export async function startTestApi(
       port: 0,
       isDevelopment: options.isDevelopment ?? false,
       jwtSecret: jwtSecret === null ? null : new Secret(jwtSecret),
+      access: { ...TEST_ACCESS, ...options.access },
+      allowedOrigins: options.allowedOrigins ?? [],
       apiDatabaseUrl: null,
     },
     databaseUrl: db.url,
     apiDatabaseUrl: db.apiUrl,
     log: (sentence) => log.push(sentence),
+    rateLimits: options.rateLimits ?? UNLIMITED,
   });
   return {
     ...api,

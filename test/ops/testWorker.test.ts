@@ -93,8 +93,8 @@ test.each([
   ],
   [
     "has a migration in another form",
-    "update graphile_migrate.migrations set hash = 'sha1:x' where filename = '000024.sql'",
-    "000024.sql",
+    "update graphile_migrate.migrations set hash = 'sha1:x' where filename = '000026.sql'",
+    "000026.sql",
   ],
 ])("a database that %s is refused, by its name", async (_, change, name) => {
   const client = await rolledBack(db);

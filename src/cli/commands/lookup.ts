@@ -9,7 +9,7 @@ import type {
 import { foldStatus, orderEvents } from "../../carriers/foldStatus.ts";
 import { adapterFor, adapters } from "../../carriers/registry.ts";
 import { UsageError } from "../../errors.ts";
-import { acceptNumber } from "../acceptNumber.ts";
+import { acceptNumber } from "../../input/trackingNumber.ts";
 import { carrierEstimate, carrierTime } from "../carrierTime.ts";
 import type { CliContext } from "../context.ts";
 import { type EventJson, eventTable } from "../eventTable.ts";
@@ -54,7 +54,7 @@ export function lookupCommand(context: CliContext): Command {
           "NOT_CONFIGURED",
           `${adapter.name} cannot be asked without credentials: set ${configured.missing.join(" and ")} in the environment or in .env.`,
         );
-      const { number, doubt } = acceptNumber(carrierCode, text, given);
+      const { number, doubt } = acceptNumber(carrierCode, text, { insist: given.force });
 
       // Loaded here: the other commands do without its HTTP client.
       const { createCarrierClient } = await import("../../carriers/client.ts");

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { UsageError } from "../../errors.ts";
+import { readReason } from "../../input/reason.ts";
 import { markBook } from "../../sql/markBook.ts";
 import { readBook } from "../../sql/readBook.ts";
 import { readParcelsOfBook } from "../../sql/readParcelsOfBook.ts";
@@ -12,20 +12,16 @@ export function markCommand(context: CliContext): Command {
   return new Command("mark")
     .description("say yourself where a book is, where nobody can be asked or the carrier is wrong")
     .argument("<book>", "book id, the beginning of one, or tracking number")
-    .argument("<status>", "such as in_transit, delivered or cancelled")
+    .argument("<status>", "such as in_transit, delivered, lost or cancelled")
     .option("--reason <reason>", "how you know; kept with the parcel's scans (required)")
     .action((text: string, said: string, { reason }: { reason?: string }) => {
-      if (!reason?.trim())
-        throw new UsageError(
-          "NO_REASON",
-          "Say how you know: add --reason 'it lies on my table'. It is kept with the parcel's scans.",
-        );
+      const why = readReason(reason);
       const status = said.trim().toLowerCase().replaceAll(/[\s-]/g, "_");
       return context.withDatabase(async (db) => {
         const id = await resolveBook(db, text);
         // The present parcel comes first: the one that is marked.
         const [before] = await readParcelsOfBook(db, id);
-        await markBook(db, id, status, reason);
+        await markBook(db, id, status, why);
         const book = await readBook(db, id);
         const parcel = (await readParcelsOfBook(db, id)).find((p) => p.id === before?.id);
         context.print({

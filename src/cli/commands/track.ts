@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { timeFromIso } from "../../carriers/carrierTime.ts";
 import { normalizeTrackingNumber, possibleCarriers } from "../../carriers/trackingNumber.ts";
 import { UsageError } from "../../errors.ts";
+import { readBook } from "../../input/newBook.ts";
+import { acceptNumber } from "../../input/trackingNumber.ts";
 import { readParcelsOfBook } from "../../sql/readParcelsOfBook.ts";
 import { readWhy } from "../../sql/readWhy.ts";
 import { trackBook } from "../../sql/trackBook.ts";
-import { acceptNumber } from "../acceptNumber.ts";
 import type { CliContext } from "../context.ts";
 import { labels } from "../labels.ts";
 import { oneLine } from "../oneLine.ts";
@@ -49,22 +49,22 @@ export function trackCommand(context: CliContext): Command {
       .action(
         async (carrier: string | undefined, number: string | undefined, given: TrackOptions) => {
           if (carrier === undefined || number === undefined) throw incomplete(carrier);
-          const title = checkOptions(given);
-          const { number: trackingNumber, doubt } = acceptNumber(carrier, number, given);
+          const said = readBook({
+            title: given.title,
+            author: given.author,
+            owner: given.owner,
+            declaredValue: given.value,
+            declaredCurrency: given.currency,
+            appBookId: given.appBookId,
+            trackingUrl: given.url,
+            sentOn: given.sentOn,
+          });
+          const { number: trackingNumber, doubt } = acceptNumber(carrier, number, {
+            insist: given.force,
+          });
 
           await context.withDatabase(async (db) => {
-            const book = await trackBook(db, {
-              title,
-              carrier,
-              trackingNumber,
-              author: given.author,
-              owner: given.owner,
-              declaredValue: given.value,
-              declaredCurrency: given.currency?.toUpperCase(),
-              appBookId: given.appBookId,
-              trackingUrl: given.url,
-              sentOn: given.sentOn,
-            });
+            const book = await trackBook(db, { ...said, carrier, trackingNumber });
             const parcels = await readParcelsOfBook(db, book.id);
             const parcel = parcels.find(
               (p) =>
@@ -118,47 +118,4 @@ function incomplete(only = ""): UsageError {
       ? "Give the carrier and the number: npx bookpost track ups 1Z… --title '…'. The carrier is always said, never guessed from the number."
       : `Say who carries it: npx bookpost track <carrier> ${number} --title '…'. By its form it could be ${CHOICE.format(codes)}, but the carrier is always said, never guessed from the number.`,
   );
-}
-
-/** As the constraint books_title_is_not_blank has it. */
-const LONGEST_TITLE = 500;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
-/** What the database would refuse as well, in words of the command line. Gives the title. */
-function checkOptions({ title, value, currency, owner, url, sentOn }: TrackOptions): string {
-  if (!title?.trim())
-    throw new UsageError("NO_TITLE", "A book needs a title: add --title 'The Name of the Rose'.");
-  if (title.length > LONGEST_TITLE)
-    throw new UsageError(
-      "LONG_TITLE",
-      `A title has at most ${LONGEST_TITLE} characters; this one has ${title.length}.`,
-    );
-  if ((value === undefined) !== (currency === undefined))
-    throw new UsageError(
-      "VALUE_WITHOUT_CURRENCY",
-      "--value and --currency go together: --value 120 --currency EUR.",
-    );
-  if (value !== undefined && !/^\d{1,10}(\.\d{1,2})?$/.test(value))
-    throw new UsageError(
-      "BAD_VALUE",
-      `--value must be an amount such as 120 or 99.90; "${value}" is not.`,
-    );
-  if (currency !== undefined && !/^[a-z]{3}$/i.test(currency))
-    throw new UsageError(
-      "BAD_CURRENCY",
-      `--currency must be three letters such as EUR; "${currency}" is not.`,
-    );
-  if (owner !== undefined && !UUID.test(owner))
-    throw new UsageError(
-      "BAD_OWNER",
-      `--owner must be the id of a user, such as 3f0c…-…; "${owner}" is not.`,
-    );
-  if (url !== undefined && (URL.parse(url)?.protocol !== "https:" || /\s/.test(url)))
-    throw new UsageError("BAD_URL", `--url must be an https address; "${url}" is not.`);
-  if (sentOn !== undefined && timeFromIso(sentOn)?.precision !== "date")
-    throw new UsageError(
-      "BAD_DATE",
-      `--sent-on must be a day such as 2025-08-26; "${sentOn}" is not.`,
-    );
-  return title;
 }

@@ -57,6 +57,14 @@ export const en: Language = {
     webhook: "Webhook",
     description: "Description",
   },
+  sharedPage: {
+    title: () => "A parcel",
+    unknown: () => "This link does not work, or no longer. Ask whoever sent it for a new one.",
+    since: () => "Since",
+    delivered: () => "Delivered",
+    lastScan: () => "Last seen",
+    worksUntil: () => "This page works until",
+  },
   endpointReason: (reason) =>
     `${ENDPOINT_REASONS[reason ?? ""] ?? "It was switched off."} Nothing more is sent to it until it is switched on again.`,
   localTimeThere: (time) => `${time} (local time there)`,

@@ -53,6 +53,16 @@ export interface Language {
       string
     >
   >;
+  /** The page of a public link. */
+  readonly sharedPage: {
+    title(): string;
+    /** For a token that nobody has, and a link that is over: the same words. */
+    unknown(): string;
+    since(): string;
+    delivered(): string;
+    lastScan(): string;
+    worksUntil(): string;
+  };
   /** What became of an endpoint, and the way out. */
   endpointReason(reason: string | null): string;
   /** A wall clock's time, of which nobody said the zone. */

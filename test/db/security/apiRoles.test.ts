@@ -84,7 +84,20 @@ test.each(ROLES)("%s cannot call any function of the worker's or the queue's", a
     expect(await tryOut(client, `select * from ${call}`), call).toMatchObject({ code: "42501" });
 });
 
-test.each(ROLES)("%s cannot track, refresh or stop, only read", async (role) => {
+test.each(ROLES)("%s cannot add users, nor add or change webhooks", async (role) => {
+  // What members and operators may change, and for whom, writeRights.test.ts tells.
+  const client = await clientAs(role);
+  for (const sql of [
+    "select bookpost.add_webhook('https://example.org')",
+    "select bookpost.enable_webhook(gen_random_uuid())",
+    "select bookpost.disable_webhook(gen_random_uuid())",
+    "select bookpost.rotate_webhook_secret(gen_random_uuid())",
+    "insert into bookpost.users (app_user_id) values ('mallory')",
+  ])
+    expect(await tryOut(client, sql), sql).toMatchObject({ code: "42501" });
+});
+
+test.each(["bookpost_visitor", "the login itself"] as const)("%s only reads", async (role) => {
   const client = await clientAs(role);
   for (const sql of [
     "select bookpost.track_book('Emma', 'ups', '1Z999')",

@@ -72,7 +72,7 @@ testRefusals(db, "mark refuses what makes no sense, and changes nothing", [
 
 test("a status that is none, or that only a carrier gives, is refused with those there are", async () => {
   const { bookId, parcelId } = await trackBook(db.pool, "other");
-  for (const status of ["lost", "pending"]) {
+  for (const status of ["vanished", "pending"]) {
     const { code, stderr } = await run(bookId, status, ...because);
     expect(stderr).toMatch(RegExp(`"${status}".*in_transit.*delivered.*\n$`));
     expect(code).toBe(2);

@@ -129,7 +129,11 @@ testRefusals(db, "track refuses what makes no sense, and changes nothing", [
   ["no title", dhl, "A book needs a title"],
   ["blank title", [...dhl, "--title", "  "], "A book needs a title"],
   ["endless title", [...dhl, "--title", "x".repeat(501)], "at most 500"],
-  ["endless author", [...dhl, "--title", "x", "--author", "x".repeat(501)], "author is short"],
+  [
+    "endless author",
+    [...dhl, "--title", "x", "--author", "x".repeat(501)],
+    "at most 500 characters; this one has 501",
+  ],
   ["short number", ["track", "dhl", "123", "--title", "x"], "4 to 40 letters and digits"],
   [
     "another carrier's number",

@@ -115,6 +115,58 @@ export const postgres: Area = {
         "Books that were tracked in the lost moments are lost with them: only the app knows of them, and a synchronous standby would keep them.",
     },
     {
+      fault:
+        "A change is committed late, after younger ones were read, by a transaction that was open for long",
+      must: "Who asks for changes since a cursor is told it all the same, once, and nobody waits for it; on a standby what is younger waits until it ends.",
+      tests: [
+        ...inFile(
+          "db/bookpost/functions/changes_since",
+          "a change that is committed late, with an older transaction id than what was read, is told",
+          "whatever the order in which several write, commit and roll back, a reader is told exactly what was committed, each change once",
+        ),
+        ...inFile(
+          `${HERE}/changesOnStandby`,
+          "a reader on a standby loses no change that is committed late, and a cursor of either server serves the other",
+        ),
+      ],
+      needs: "pg_basebackup",
+    },
+    {
+      fault:
+        "A cursor of an app was given out before a failover, a restored dump, or more than 30 days ago",
+      must: "It is refused with CURSOR_EXPIRED, and the app reads everything anew; no change is left out in silence.",
+      tests: [
+        ...inFile(
+          "db/bookpost/functions/changes_since",
+          "%s has expired",
+          "goes after 30 days; a cursor from before has expired, one from after it has not",
+        ),
+        ...inFile(
+          `${HERE}/changesOnStandby`,
+          "after a promotion every cursor of before has expired, since its transaction ids may be given out again",
+        ),
+      ],
+      needs: "pg_basebackup",
+      notProven:
+        "A copy of the data directory that is started as it is, without a recovery, has the same name and timeline: there a cursor is refused only until as many transactions have passed as were lost.",
+    },
+    {
+      fault:
+        "The connection by which the API follows changes is lost or falls silent, or somebody forges its notifications",
+      must: "Subscriptions live on, and nothing is lost: a new connection goes on from the cursor. A notification is only a reason to look; a link that has fallen silent is found by the look every 5 seconds, when it gets no answer for 6.",
+      tests: [
+        ...inFile(
+          "graphql/subscriptions",
+          "is made anew where it was lost, and nothing is lost with it",
+          "takes a forged notification for what it is: a reason to look",
+        ),
+        ...inFile(
+          `${HERE}/silentHub`,
+          "a link that falls silent under the subscriptions, both ends still open, is given up, and nothing is lost",
+        ),
+      ],
+    },
+    {
       fault: "No connection is to be had: the server's are used up, or a pool's",
       must: "After 3 seconds of waiting what was asked is tried again; the heartbeat has a connection of its own and beats on.",
       tests: inFile(

@@ -676,7 +676,7 @@ export const saboteurs: readonly Saboteur[] = [
     breaks: "P23",
     edits: [
       edit(
-        "migrations/committed/000024-ops.sql",
+        "migrations/committed/000026-ops.sql",
         "create view bookpost_ops.stuck with (security_invoker = true) as",
         "create view bookpost_ops.stuck as",
       ),
@@ -684,6 +684,22 @@ export const saboteurs: readonly Saboteur[] = [
     caughtBy: proof(
       "db/security/catalogue",
       "every view of ours runs with its reader's rights, and none is materialised",
+    ),
+    caught: /AssertionError/,
+  },
+  {
+    name: "each subscriber hears of everybody's changes",
+    breaks: "P23",
+    edits: [
+      edit(
+        "src/graphql/subscriptions/changeHub.ts",
+        "for (const topic of [change.userId, EVERYBODY])",
+        "for (const topic of topics.keys())",
+      ),
+    ],
+    caughtBy: proof(
+      "graphql/subscriptions",
+      "hears of her own changes, read anew, and of nobody else's",
     ),
     caught: /AssertionError/,
   },

@@ -166,7 +166,7 @@ testRule(
   },
   {
     "beginning again counts for nothing": {
-      function: "bookpost.track_book",
+      function: "bookpost_private.put_in_parcel",
       from: "first_synced_at = case when pb.stopped_at is null then pb.first_synced_at end",
       to: "first_synced_at = pb.first_synced_at",
     },

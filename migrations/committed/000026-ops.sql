@@ -1,5 +1,5 @@
---! Previous: sha1:b5d2cfc691eb37adb754bfc14a7732043f841046
---! Hash: sha1:b7c23b9572d9fa00ad7ec4be39eecfc6025d6906
+--! Previous: sha1:59b6ae7d6c36a4f154633f67fd4ac4f9875553d9
+--! Hash: sha1:56f0dbcca2059dc6595da204f6bd0892a1eea30e
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -269,10 +269,26 @@ grant select on all tables in schema bookpost_ops to bookpost_worker;
 revoke execute on all functions in schema bookpost, bookpost_private, bookpost_ops from public;
 grant execute on all functions in schema bookpost, bookpost_private to bookpost_worker;
 grant execute on function
-  bookpost.current_user_id(), bookpost.normalize_tracking_number(text), bookpost.unsubscribe(uuid)
+  bookpost.current_user_id(), bookpost.normalize_tracking_number(text), bookpost.unsubscribe(uuid), bookpost.shared_parcel(text)
   to bookpost_visitor, bookpost_member, bookpost_operator;
 grant execute on function
+  bookpost.books_current_parcel(bookpost.books),
   bookpost.parcels_tracking_page(bookpost.parcels), bookpost.parcels_last_looked_at(bookpost.parcels),
   bookpost.parcels_next_look_at(bookpost.parcels), bookpost.parcels_did_last_look_work(bookpost.parcels),
-  bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events)
+  bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events),
+  bookpost.share_parcel(uuid, interval), bookpost.revoke_tracking_link(uuid)
+  to bookpost_member, bookpost_operator;
+-- What people write through. Each of these asks first whether it is the caller's own (own_book, own_user).
+grant execute on function
+  bookpost.track_book(text, text, text, text, uuid, numeric, text, text, text, date),
+  bookpost.correct_tracking_number(uuid, text, text), bookpost.refresh_book(uuid), bookpost.stop_tracking(uuid),
+  bookpost.mark_book(uuid, text, text),
+  bookpost.mark_notifications_read(uuid[], timestamptz, uuid), bookpost.users_unread_notification_count(bookpost.users),
+  bookpost.set_contact(uuid, jsonb), bookpost.set_notification_preferences(uuid, jsonb),
+  bookpost.opt_in(uuid, text), bookpost.opt_out(uuid, text),
+  bookpost.request_phone_verification(uuid), bookpost.verify_phone_number(uuid, text)
+  to bookpost_member, bookpost_operator;
+grant execute on function
+  bookpost.changes_since(text, integer), bookpost.latest_cursor(), bookpost.history_id(), bookpost.present_snapshot(xid8),
+  bookpost.pruned_through(), bookpost.told_through(), bookpost.encode_cursor(text[])
   to bookpost_member, bookpost_operator;

@@ -3,7 +3,7 @@ import {
   checkTrackingNumber,
   normalizeTrackingNumber,
 } from "../carriers/trackingNumber.ts";
-import { UsageError } from "../errors.ts";
+import { InputError } from "../errors.ts";
 
 export interface AcceptedNumber {
   /** As it is stored and asked about. */
@@ -14,19 +14,21 @@ export interface AcceptedNumber {
 
 /**
  * The number that was typed, if it can be one of this carrier or the person insists.
- * @throws UsageError BAD_NUMBER naming the rule that it breaks.
+ * @throws InputError BAD_NUMBER naming the rule that it breaks.
  */
 export function acceptNumber(
   carrierCode: string,
   text: string,
-  { force }: { readonly force?: boolean | undefined },
+  { insist }: { readonly insist?: boolean | null | undefined },
 ): AcceptedNumber {
   const number = carrierNumber(carrierCode, normalizeTrackingNumber(text));
   const check = checkTrackingNumber(carrierCode, number);
   if (check.ok) return { number, doubt: check.warning };
-  if (force) return { number, doubt: check.rule };
-  throw new UsageError(
+  if (insist) return { number, doubt: check.rule };
+  throw new InputError(
     "BAD_NUMBER",
-    `"${text}" is not accepted: ${check.rule}. Look at the carrier and the number again, or insist with --force.`,
+    "trackingNumber",
+    (nameOf) =>
+      `"${text.slice(0, 60)}" is not accepted: ${check.rule}. Look at the carrier and the number again, or insist with ${nameOf("insist")}.`,
   );
 }
