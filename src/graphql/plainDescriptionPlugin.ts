@@ -26,6 +26,13 @@ function describeOrder(name: string): string | null {
   return `By ${inWords(column)}, the ${first} first.`;
 }
 
+/** TrackBookInput → "What trackBook takes."; null: no part of a mutation. */
+function describeType(name: string): string | null {
+  const [, mutation = "", part] = /^(.+)(Input|Payload)$/.exec(name) ?? [];
+  const field = `${mutation.charAt(0).toLowerCase()}${mutation.slice(1)}`;
+  return part ? `What ${field} ${part === "Input" ? "takes" : "gives"}.` : null;
+}
+
 /** Enums that are made of tables; their values are described by the tables' rows. */
 const ENUMS: Readonly<Record<string, string>> = {
   ParcelStatus: "The stage of a parcel, in the same words for every carrier.",
@@ -33,8 +40,8 @@ const ENUMS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Gives keys, times, orders and arguments that nothing else describes a plain
- * sentence, so that nothing in the schema is without one.
+ * Gives keys, times, orders, arguments and what mutations take and give, where
+ * nothing else describes them, a plain sentence, so that nothing in the schema is without one.
  */
 export const plainDescriptionPlugin: GraphileConfig.Plugin = {
   name: "BookpostPlainDescriptionPlugin",
@@ -51,6 +58,18 @@ export const plainDescriptionPlugin: GraphileConfig.Plugin = {
       GraphQLObjectType_fields_field_args_arg(arg, _build, context) {
         const description = arg.description ?? describe(context.scope.argName);
         return description ? { ...arg, description } : arg;
+      },
+      GraphQLInputObjectType_fields_field(field, _build, context) {
+        const description = field.description ?? describe(context.scope.fieldName);
+        return description ? { ...field, description } : field;
+      },
+      GraphQLObjectType(type) {
+        const description = type.description ?? describeType(type.name);
+        return description ? { ...type, description } : type;
+      },
+      GraphQLInputObjectType(type) {
+        const description = type.description ?? describeType(type.name);
+        return description ? { ...type, description } : type;
       },
       GraphQLEnumType_values(values) {
         return Object.fromEntries(

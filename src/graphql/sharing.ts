@@ -17,7 +17,9 @@ function urlOf({ base, token }: { base?: string | null; token: string }): string
 
 /** Outside of the plan, so that grafast knows it again and asks once for all. */
 const readParcels = (client: PgClient, tokens: readonly string[]) =>
-  readSharedParcels((client as NodePostgresPgClient).rawClient, tokens);
+  client.withTransaction((own) =>
+    readSharedParcels((own as NodePostgresPgClient).rawClient, tokens),
+  );
 
 /** Public links to parcels: a member makes and ends hers, and whoever has a token sees the one parcel. */
 export const sharing: GraphileConfig.Plugin = extendSchema((build) => {
@@ -132,7 +134,7 @@ export const sharing: GraphileConfig.Plugin = extendSchema((build) => {
                 days: fieldArgs.getRaw(["input", "days"]),
               }),
               (client: NodePostgresPgClient, { bookId, days }: { bookId: string; days?: number }) =>
-                shareParcel(client.rawClient, bookId, days ?? null),
+                client.withTransaction((own) => shareParcel(own.rawClient, bookId, days ?? null)),
             );
             return object({ made: $made });
           },
@@ -142,7 +144,7 @@ export const sharing: GraphileConfig.Plugin = extendSchema((build) => {
               executor,
               $id,
               async (client: NodePostgresPgClient, id: string) => {
-                await revokeTrackingLink(client.rawClient, id);
+                await client.withTransaction((own) => revokeTrackingLink(own.rawClient, id));
                 return id;
               },
             );

@@ -41,12 +41,13 @@ it("no field, argument or type is named after anything of the worker's, the oper
       : []),
   ]);
   expect(named.length).toBeGreaterThan(200);
-  // By name only: computed columns of bookpost's own that pass on what is meant for people, and a scalar.
+  // By name only: computed columns of bookpost's own that pass on what is meant for people, a scalar, and the word for what opens a public link.
   expect([...new Set(named.filter((name) => hidden.has(name.toLowerCase())))].sort()).toEqual([
     "Date",
     "currentParcel",
     "isOfEarlierLife",
     "lastLookedAt",
+    "token",
   ]);
 });
 

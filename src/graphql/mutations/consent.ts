@@ -26,6 +26,7 @@ export const optIn = createMutation({
     }
 
     input OptInInput {
+      """By what she is, or no more is, told."""
       channel: ConsentChannel!
 
       """Whose; left out: who is signed in."""
@@ -34,6 +35,7 @@ export const optIn = createMutation({
 
     """A way of being told that one opts in to and out of."""
     enum ConsentChannel {
+      """Email."""
       EMAIL
 
       """Text messages."""
@@ -65,6 +67,7 @@ export const optOut = createMutation({
     }
 
     input OptOutInput {
+      """By what she is, or no more is, told."""
       channel: ConsentChannel!
 
       """Whose; left out: who is signed in."""

@@ -60,12 +60,11 @@ export function createMutation<Said, Meant>(
                   return spec.read(said as Said);
                 }),
               );
-              // The viewer's settings hold for a transaction: there is one around this already.
               return sideEffectWithPgClient(
                 resources.users.executor,
                 $meant,
                 (client: NodePostgresPgClient, meant: Meant) =>
-                  inApiWords(() => spec.run(client.rawClient, meant)),
+                  inApiWords(() => client.withTransaction((own) => spec.run(own.rawClient, meant))),
               );
             },
           },

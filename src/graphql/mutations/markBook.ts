@@ -25,6 +25,7 @@ export const markBook = createMutation({
 
     input MarkBookInput {
       bookId: UUID!
+      """Where it is."""
       mark: BookMark!
 
       """How you know; at most 500 characters, kept with the parcel's scans."""

@@ -23,6 +23,7 @@ export const setContact = createMutation({
     input SetContactInput {
       """At most 200 characters."""
       name: String
+      """Where mail goes."""
       email: String
 
       """As people write it; kept in international form (E.164)."""

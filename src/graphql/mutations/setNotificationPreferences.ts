@@ -23,6 +23,7 @@ export const setNotificationPreferences = createMutation({
     }
 
     input SetNotificationPreferencesInput {
+      """Whether email is wanted."""
       isEmailWanted: Boolean
 
       """Text messages are sent to a verified number only."""
