@@ -443,9 +443,9 @@ export const guarantees: readonly Guarantee[] = [
     id: "P23",
     must: "Nobody sees or learns of another's rows: by query, id, count, error, uniqueness or subscription.",
     tests: [
+      ...inFile("db/security/matrix", "%s sees what her line says"),
       ...inFile(
         "db/security/isolation",
-        "sees of %s her own rows and nobody else's",
         "tracking a number ends the same whether or not someone else has it already",
       ),
       ...inFile(

@@ -653,7 +653,7 @@ export const saboteurs: readonly Saboteur[] = [
         "using (true);",
       ),
     ],
-    caughtBy: proof("db/security/isolation", "sees of %s her own rows and nobody else's"),
+    caughtBy: proof("db/security/matrix", "%s sees what her line says"),
     caught: /AssertionError/,
   },
   {
