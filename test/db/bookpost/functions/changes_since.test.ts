@@ -10,6 +10,7 @@ import { one } from "../../../helpers/one.ts";
 import { openClient, openClients } from "../../../helpers/openClient.ts";
 import { refusalOf, tryOut } from "../../../helpers/refusal.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
+import { until } from "../../../helpers/until.ts";
 
 const db = testDatabase();
 
@@ -258,6 +259,15 @@ describe("what is old", () => {
     await addBook(db.pool, owner);
     const before = await latestCursor(client);
     const old = await addBook(db.pool, owner);
+    // A cursor goes back to the oldest transaction under way on the whole server, whosever it is.
+    await until("what was under way before is over", async () => {
+      const { rows } = await client.query<{ over: boolean }>(
+        `select pg_snapshot_xmin(pg_current_snapshot()) > max(c.xid::text::bigint)::text::xid8 as over
+         from bookpost.changes c where c.book_id = $1`,
+        [old],
+      );
+      return rows[0]?.over;
+    });
     const after = await latestCursor(client);
     const recent = await addBook(db.pool, owner);
     await client.query(
