@@ -27,6 +27,12 @@ interface Answer {
   }[];
 }
 
+/** Longer after each attempt that failed, half a minute at most; not all clients at the same moment. */
+function pause(retries: number): Promise<void> {
+  const ms = Math.min(1_000 * 2 ** retries, 30_000) * (0.5 + Math.random() / 2);
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 /**
  * Asks the API for one user. `url` ends in /graphql; `getToken` is asked before
  * each request and connection, so that it can renew a token in time.
@@ -54,9 +60,10 @@ export function createClient(options: {
       const socket = createSocket({
         url: url.replace(/^http/, "ws"),
         connectionParams: async () => ({ authorization: await authorization() }),
-        // Also after a token's end and a restart of the server: it waits longer each time.
+        // Also after a token's end and a restart of the server.
         shouldRetry: () => true,
         retryAttempts: Number.POSITIVE_INFINITY,
+        retryWait: pause,
       });
       const extensions = { persistedQuery: { version: 1, sha256Hash: Changed.id } };
       socket.subscribe(

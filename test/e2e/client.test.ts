@@ -1,7 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
-import { decodeJwt } from "jose";
+import { decodeJwt, SignJWT } from "jose";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type Client, createClient } from "../../docs/example/client.ts";
@@ -22,6 +21,7 @@ import { startApiProcess } from "../harness/procs.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { dispatchNow } from "../helpers/dispatchNow.ts";
 import { offsetTime } from "../helpers/offsetTime.ts";
+import { readAppGuide } from "../helpers/readAppGuide.ts";
 import { readExample } from "../helpers/readExample.ts";
 import { uniqueName } from "../helpers/uniqueName.ts";
 import {
@@ -58,14 +58,7 @@ beforeAll(async () => {
 
   sandbox = await startSandbox();
   worker = await startWorkerProcess(db, carrierEnvironment(sandbox));
-  api = await startApiProcess(db.url, {
-    NODE_ENV: "production",
-    API_DATABASE_URL: db.apiUrl,
-    JWT_SECRET: SECRET,
-    JWT_SUBJECT: "app_user_id",
-    JWT_MAX_AGE: "900",
-    TRUSTED_DOCUMENTS: join(import.meta.dirname, "../../docs/example/persisted-documents.json"),
-  });
+  api = await startExampleApi();
   for (const user of ["ada", "ben"]) await asApp("addUser.sql", user, user, null);
 });
 
@@ -77,6 +70,17 @@ afterAll(async () => {
   await db.drop();
   await run(anotherDatabase.href, { text: `drop role ${appLogin}` });
 });
+
+/** The API with the environment that docs/app.md names. */
+function startExampleApi(more: Record<string, string> = {}) {
+  return startApiProcess(db.url, {
+    ...readAppGuide().environment,
+    DATABASE_URL: db.url,
+    API_DATABASE_URL: db.apiUrl,
+    JWT_SECRET: SECRET,
+    ...more,
+  });
+}
 
 /** Runs statements one by one on a connection of their own. */
 async function run(url: string, ...statements: pg.QueryConfig[]): Promise<void> {
@@ -211,6 +215,57 @@ describe("the example client", () => {
     });
     expect(error).toMatchObject({ name: "ApiError", code: "BAD_INPUT" });
   });
+});
+
+describe("the example's subscription", () => {
+  test("hands over more than a page, each change once", async () => {
+    const news = await follow(clientOf("ada"));
+    await run(appUrl, {
+      text: `insert into bookpost.books (owner_id, title)
+             select u.id, 'Volume ' || n from bookpost.users u, generate_series(1, 250) n
+             where u.app_user_id = 'ada'`,
+    });
+    await news.until(() => news.changes.length >= 250);
+    const titles = news.changes.map(({ book }) => book?.title);
+    expect(new Set(titles).size).toBe(250);
+    expect(titles).toHaveLength(250);
+  });
+
+  test("goes on after its token's end, with a new one", async () => {
+    const ending = await new SignJWT({ role: "bookpost_member" })
+      .setProtectedHeader({ alg: "HS256" })
+      .setSubject("ada")
+      .setIssuedAt()
+      .setExpirationTime("2 seconds")
+      .sign(new TextEncoder().encode(SECRET));
+    let given = 0;
+    await new Promise<void>((resolve, reject) => {
+      const client = createClient({
+        url: api.graphqlUrl,
+        getToken() {
+          given += 1;
+          return given === 1 ? ending : makeToken("ada", SECRET);
+        },
+      });
+      // Each connection says first that it listens.
+      const onWake = () => {
+        if (given === 2) resolve();
+      };
+      onTestFinished(client.listen(onWake, reject));
+    });
+  });
+
+  test("comes back by itself when the API was away, and tells what happened meanwhile", async () => {
+    const ada = clientOf("ada");
+    const news = await follow(ada);
+    const before = api;
+    const { port } = new URL(before.graphqlUrl);
+    await before.stop();
+    await asApp("trackBook.sql", "ada", "Sanditon", "ups", NUMBER, "8");
+    api = await startExampleApi({ PORT: port });
+    await news.until(({ book }) => book?.title === "Sanditon");
+    // Its pauses grow to eight seconds within the first five attempts.
+  }, 90_000);
 });
 
 describe("the example's routes", () => {
