@@ -1,0 +1,1 @@
+alter role bookpost_authenticator login password 'a long one'

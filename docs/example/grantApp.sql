@@ -1,0 +1,1 @@
+grant bookpost_worker to my_app
