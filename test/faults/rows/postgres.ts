@@ -235,7 +235,7 @@ export const postgres: Area = {
       must: "It cannot be: nothing of ours notifies with data.",
       tests: inFile(
         "db/notify",
-        "nothing of ours notifies: no text of a carrier's can get into a payload",
+        "what notifies carries nothing: no text of a carrier's can get into a payload",
       ),
     },
     {
