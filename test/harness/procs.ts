@@ -19,7 +19,7 @@ export interface Ending {
 export interface Proc {
   readonly child: ChildProcess;
   readonly pid: number;
-  /** Everything it has printed so far. */
+  /** What it has printed so far; of very much, the end. */
   output(): string;
   /** Waits until it has printed this; throws when it ends first. */
   says(words: string | RegExp): Promise<void>;
@@ -49,6 +49,9 @@ export interface ProcOptions {
   readonly nodeOptions?: readonly string[];
 }
 
+/** Characters of a process's output: its end. Chosen; a worker that lives through a soak prints hundreds of megabytes. */
+const OUTPUT_KEPT = 16_000_000;
+
 /**
  * Starts a program of ours, a path in the project and its arguments, with this
  * Node. When this process ends, so does that one; when this process is killed,
@@ -68,6 +71,7 @@ export async function startProc(
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (chunk) => {
       output += chunk;
+      if (output.length > 2 * OUTPUT_KEPT) output = output.slice(-OUTPUT_KEPT);
     });
   const closing = once(child, "close") as Promise<[number | null, NodeJS.Signals | null]>;
   await once(child, "spawn");
