@@ -15,7 +15,7 @@ import { orderPlugin } from "./orderPlugin.ts";
 import { pageSizePlugin } from "./pageSizePlugin.ts";
 import { plainDescriptionPlugin } from "./plainDescriptionPlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
-import { sharing } from "./sharing.ts";
+import { sharedParcel } from "./sharedParcel.ts";
 import { singleRowPlugin } from "./singleRowPlugin.ts";
 import { trackingEventOrder } from "./trackingEventOrder.ts";
 import { transactionIdPlugin } from "./transactionIdPlugin.ts";
@@ -58,7 +58,7 @@ export const apiPreset: GraphileConfig.Preset = {
     descriptionPlugin,
     plainDescriptionPlugin,
     notificationMessage,
-    sharing,
+    sharedParcel,
     currentUser,
     ...mutations,
     transactionIdPlugin,

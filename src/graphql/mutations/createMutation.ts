@@ -10,6 +10,7 @@ import { requireSignedIn } from "./requireSignedIn.ts";
 export interface Done {
   readonly bookId?: string;
   readonly userId?: string;
+  readonly trackingLinkId?: string;
   readonly [field: string]: unknown;
 }
 
@@ -20,6 +21,9 @@ export interface MutationSpec<Said, Meant> {
   readonly enums?: Readonly<Record<string, { values: Readonly<Record<string, string>> }>>;
   /** Fields of the payload that show a row as it is after the commit, read with the viewer's own rights. */
   readonly shows: readonly (keyof typeof SHOWN)[];
+  /** Fields of the payload that take more than what `run` gave, each from a step of that. */
+  // biome-ignore lint/suspicious/noExplicitAny: a step's type names what only the database knows.
+  readonly plans?: Readonly<Record<string, ($done: any) => unknown>>;
   /**
    * Checks what was said, before a connection is taken.
    * @throws InputError
@@ -33,6 +37,7 @@ export interface MutationSpec<Said, Meant> {
 const SHOWN = {
   book: { table: "books", id: "bookId" },
   user: { table: "users", id: "userId" },
+  trackingLink: { table: "tracking_links", id: "trackingLinkId" },
 } as const;
 
 /**
@@ -70,16 +75,19 @@ export function createMutation<Said, Meant>(
           },
         },
         [payload]: {
-          plans: Object.fromEntries(
-            spec.shows.map((field) => [
-              field,
-              // biome-ignore lint/suspicious/noExplicitAny: a step of what `run` gave.
-              ($done: any) => {
-                const { table, id } = SHOWN[field];
-                return resources[table].get({ id: access($done, id) });
-              },
-            ]),
-          ),
+          plans: {
+            ...Object.fromEntries(
+              spec.shows.map((field) => [
+                field,
+                // biome-ignore lint/suspicious/noExplicitAny: a step of what `run` gave.
+                ($done: any) => {
+                  const { table, id } = SHOWN[field];
+                  return resources[table].get({ id: access($done, id) });
+                },
+              ]),
+            ),
+            ...spec.plans,
+          },
         },
       },
     };

@@ -4,8 +4,10 @@ import { markBook } from "./markBook.ts";
 import { markNotificationsRead } from "./markNotificationsRead.ts";
 import { requestPhoneVerification, verifyPhone } from "./phoneVerification.ts";
 import { refreshBook } from "./refreshBook.ts";
+import { revokeTrackingLink } from "./revokeTrackingLink.ts";
 import { setContact } from "./setContact.ts";
 import { setNotificationPreferences } from "./setNotificationPreferences.ts";
+import { shareBook } from "./shareBook.ts";
 import { stopTracking } from "./stopTracking.ts";
 import { trackBook } from "./trackBook.ts";
 
@@ -23,4 +25,6 @@ export const mutations: readonly GraphileConfig.Plugin[] = [
   verifyPhone,
   optIn,
   optOut,
+  shareBook,
+  revokeTrackingLink,
 ];
