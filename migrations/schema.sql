@@ -2161,6 +2161,7 @@ comment on type bookpost_private.lookup_report is 'The end of one lookup. outcom
 create table bookpost_private.budgets (
   api_code text not null,
   next_release_at timestamp with time zone default '-infinity'::timestamp with time zone not null,
+  waiting_until timestamp with time zone default '-infinity'::timestamp with time zone not null,
   day date default '-infinity'::date not null,
   day_calls integer default 0 not null,
   not_before timestamp with time zone,
@@ -2179,6 +2180,7 @@ alter table bookpost_private.budgets force row level security;
 create policy worker_does_all on bookpost_private.budgets for all to bookpost_worker using (true) with check (true);
 comment on table bookpost_private.budgets is 'What is left of each API''s allowance, and whether it has told us to wait. One row per API, written once per batch of lookups.';
 comment on column bookpost_private.budgets.next_release_at is 'While an API is released after an outage: the next permit is for this time or later.';
+comment on column bookpost_private.budgets.waiting_until is 'The end of the line: the last lookup that found all places in flight taken was told to come back then; the next is told later.';
 comment on column bookpost_private.budgets.day is 'The API''s own day that day_calls counts.';
 comment on column bookpost_private.budgets.not_before is 'The carrier said: not before this time (429 or quota).';
 comment on column bookpost_private.budgets.parked_fingerprint is 'Which credentials were refused last; a worker that comes with others ends the parking, one that has these gets no permit.';
@@ -2776,6 +2778,9 @@ declare
   v_refusal text;
   v_until timestamptz;
   v_turn interval;
+  v_line timestamptz;
+  -- Chosen: who finds the line longer is sent by a later dispatch, which knows by then how much flows in a minute.
+  v_longest_line constant interval := '1 minute';
 begin
   -- skip locked: whoever holds it is acquiring or recording this parcel now; to us it is busy.
   select coalesce(array_agg(c.parcel_id), '{}') into v_locked
@@ -2882,11 +2887,15 @@ begin
         v_until := v_now + v_api.lease_duration;
       elsif v_refusal is null and v_room = 0 and v_in_flight + v_calls >= v_api.calls_in_flight then
         v_refusal := 'no_budget';
-        -- Someone will have come back by then; the later ones after more have.
+        -- One comes back each turn. Who finds no place stands in line behind all who found none before: else thousands would
+        -- ask again every second for a few places. Its length holds for one written before the clock was set back, too.
         v_turn := bookpost_private.call_duration(v_code) / v_api.calls_in_flight;
-        v_until := v_now + v_turn * v_api.calls_in_flight;
-      elsif v_refusal = 'no_budget' and v_turn is not null then
-        v_until := v_until + v_turn;
+        v_line := greatest(v_now + v_turn * (v_api.calls_in_flight - 1), v_budget.waiting_until);
+      end if;
+      if v_turn is not null then
+        v_line := least(v_line + v_turn / v_api.batch_size, v_now + v_longest_line);
+        -- Those that may share a request are told the same moment.
+        v_until := date_bin(v_turn, v_line, timestamptz 'epoch') + v_turn;
       end if;
       -- What stands in the way of this one only.
       if v_refusal is not null then
@@ -2957,6 +2966,9 @@ begin
 
     if v_grant > 0 then
       perform bookpost_private.write_allowance(v_allowance);
+    end if;
+    if v_turn is not null then
+      update bookpost_private.budgets b set waiting_until = v_line where b.api_code = v_code;
     end if;
   end loop;
 end;

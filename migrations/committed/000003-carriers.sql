@@ -1,5 +1,5 @@
 --! Previous: sha1:1bb94a53374b9f6aabaa1de37a380d70a5489db7
---! Hash: sha1:cdb0b35ea1354d2f7961f5c28b87da65b18f828e
+--! Hash: sha1:6eb6ee987251df81935cb18efa208ecdb7350ac1
 --! Message: carriers
 
 -- Who carries, whom we ask, and what each of them allows.
@@ -241,6 +241,7 @@ create index circuit_transitions_api_code_id_idx on bookpost_private.circuit_tra
 create table bookpost_private.budgets (
   api_code text primary key references bookpost.carrier_apis on update cascade on delete cascade,
   next_release_at timestamptz not null default '-infinity',
+  waiting_until timestamptz not null default '-infinity',
   day date not null default '-infinity',
   day_calls integer not null default 0,
   not_before timestamptz,
@@ -257,6 +258,8 @@ comment on table bookpost_private.budgets is
   'What is left of each API''s allowance, and whether it has told us to wait. One row per API, written once per batch of lookups.';
 comment on column bookpost_private.budgets.next_release_at is
   'While an API is released after an outage: the next permit is for this time or later.';
+comment on column bookpost_private.budgets.waiting_until is
+  'The end of the line: the last lookup that found all places in flight taken was told to come back then; the next is told later.';
 comment on column bookpost_private.budgets.day is 'The API''s own day that day_calls counts.';
 comment on column bookpost_private.budgets.not_before is 'The carrier said: not before this time (429 or quota).';
 comment on column bookpost_private.budgets.parked_fingerprint is

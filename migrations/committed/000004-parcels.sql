@@ -1,5 +1,5 @@
---! Previous: sha1:cdb0b35ea1354d2f7961f5c28b87da65b18f828e
---! Hash: sha1:4745f0d1f307bf0ae16750cd2700078d8675a7ec
+--! Previous: sha1:6eb6ee987251df81935cb18efa208ecdb7350ac1
+--! Hash: sha1:ab82298ccb81511dd5368574d0823fbc5e749d94
 --! Message: parcels
 
 -- What is tracked, for whom, and what the carrier saw.

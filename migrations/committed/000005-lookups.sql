@@ -1,5 +1,5 @@
---! Previous: sha1:4745f0d1f307bf0ae16750cd2700078d8675a7ec
---! Hash: sha1:e0bfe5196f04ca8936db71ad21d5db69e2fddcef
+--! Previous: sha1:ab82298ccb81511dd5368574d0823fbc5e749d94
+--! Hash: sha1:73f0a0fd52fb7f82489029b6642630d6cf3b3510
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

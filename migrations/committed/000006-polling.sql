@@ -1,5 +1,5 @@
---! Previous: sha1:e0bfe5196f04ca8936db71ad21d5db69e2fddcef
---! Hash: sha1:f55dbc6e2e868da504a4b248d8b16db5236ca446
+--! Previous: sha1:73f0a0fd52fb7f82489029b6642630d6cf3b3510
+--! Hash: sha1:28a5449f18834c9b00c34afdec14e3f3e69df5a9
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

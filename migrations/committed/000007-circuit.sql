@@ -1,5 +1,5 @@
---! Previous: sha1:f55dbc6e2e868da504a4b248d8b16db5236ca446
---! Hash: sha1:2c04c5df343e1d686cffd1969ae05e993c0d8ffa
+--! Previous: sha1:28a5449f18834c9b00c34afdec14e3f3e69df5a9
+--! Hash: sha1:010ecd380b48e49a9fd534b6679a2a8d293408b0
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:2c04c5df343e1d686cffd1969ae05e993c0d8ffa
---! Hash: sha1:abdf5090eb94e1162c5faa5712b07f30f97cf158
+--! Previous: sha1:010ecd380b48e49a9fd534b6679a2a8d293408b0
+--! Hash: sha1:cafef257186b39e838f242e67a14bad681a56094
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

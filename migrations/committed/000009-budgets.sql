@@ -1,5 +1,5 @@
---! Previous: sha1:abdf5090eb94e1162c5faa5712b07f30f97cf158
---! Hash: sha1:5b94ee435dc03959e5c025999cbf71e2f8215054
+--! Previous: sha1:cafef257186b39e838f242e67a14bad681a56094
+--! Hash: sha1:3f8d6b414730a6a97a9d45b21a7a4a6adaa2dc74
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

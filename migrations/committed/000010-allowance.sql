@@ -1,5 +1,5 @@
---! Previous: sha1:5b94ee435dc03959e5c025999cbf71e2f8215054
---! Hash: sha1:4b0527681d1bb01dba2f530a4c9c2073782c081a
+--! Previous: sha1:3f8d6b414730a6a97a9d45b21a7a4a6adaa2dc74
+--! Hash: sha1:18a56bf5df2f10d3b389402b7044231138e111d1
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

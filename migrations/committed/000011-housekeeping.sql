@@ -1,5 +1,5 @@
---! Previous: sha1:4b0527681d1bb01dba2f530a4c9c2073782c081a
---! Hash: sha1:b78a2e7d6bd1f9c87004d657323933803aacdeb2
+--! Previous: sha1:18a56bf5df2f10d3b389402b7044231138e111d1
+--! Hash: sha1:b5d24c2186aaf9d4e9cf28f74693251393eef9d3
 --! Message: housekeeping
 
 -- Ending what has run its course.

@@ -1,5 +1,5 @@
---! Previous: sha1:b78a2e7d6bd1f9c87004d657323933803aacdeb2
---! Hash: sha1:1b5a358d52340d45007e685c1cee4aab4937db90
+--! Previous: sha1:b5d24c2186aaf9d4e9cf28f74693251393eef9d3
+--! Hash: sha1:0befc078de05787aa1de6530ec14126939ef0432
 --! Message: interruptions
 
 -- Lookups that do not end, and parcels that are set aside.

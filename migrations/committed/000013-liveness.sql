@@ -1,5 +1,5 @@
---! Previous: sha1:1b5a358d52340d45007e685c1cee4aab4937db90
---! Hash: sha1:6e5a6abb9857e8085d2b6a6aa4a8371046dd7a20
+--! Previous: sha1:0befc078de05787aa1de6530ec14126939ef0432
+--! Hash: sha1:2de62183eaec0e7ea956b44e2308b772500aac4e
 --! Message: liveness
 
 -- Who is alive, and freeing what the dead hold. migrations/README.md tells it as a state machine.

@@ -1,5 +1,5 @@
---! Previous: sha1:6e5a6abb9857e8085d2b6a6aa4a8371046dd7a20
---! Hash: sha1:e02a5af7c8c0fb0514871a40ec3713cbcc4ad165
+--! Previous: sha1:2de62183eaec0e7ea956b44e2308b772500aac4e
+--! Hash: sha1:ed08d34312a6cc66142aed3701a4a173c169392f
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

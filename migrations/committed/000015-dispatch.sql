@@ -1,5 +1,5 @@
---! Previous: sha1:e02a5af7c8c0fb0514871a40ec3713cbcc4ad165
---! Hash: sha1:ec6193ee8454bf03bd6fb02c03141987da282fc5
+--! Previous: sha1:ed08d34312a6cc66142aed3701a4a173c169392f
+--! Hash: sha1:d36c8e7194012cad0e9ae38228a37e00060ee0ae
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

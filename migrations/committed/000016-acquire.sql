@@ -1,5 +1,5 @@
---! Previous: sha1:ec6193ee8454bf03bd6fb02c03141987da282fc5
---! Hash: sha1:516974cec851b03f23fbbd0eb9097f1e0dc34020
+--! Previous: sha1:d36c8e7194012cad0e9ae38228a37e00060ee0ae
+--! Hash: sha1:6cd83185a91dba1fd87c47ab20800c3ff931b97e
 --! Message: acquire
 
 -- Permission to look up, and giving it back.
@@ -40,6 +40,9 @@ declare
   v_refusal text;
   v_until timestamptz;
   v_turn interval;
+  v_line timestamptz;
+  -- Chosen: who finds the line longer is sent by a later dispatch, which knows by then how much flows in a minute.
+  v_longest_line constant interval := '1 minute';
 begin
   -- skip locked: whoever holds it is acquiring or recording this parcel now; to us it is busy.
   select coalesce(array_agg(c.parcel_id), '{}') into v_locked
@@ -146,11 +149,15 @@ begin
         v_until := v_now + v_api.lease_duration;
       elsif v_refusal is null and v_room = 0 and v_in_flight + v_calls >= v_api.calls_in_flight then
         v_refusal := 'no_budget';
-        -- Someone will have come back by then; the later ones after more have.
+        -- One comes back each turn. Who finds no place stands in line behind all who found none before: else thousands would
+        -- ask again every second for a few places. Its length holds for one written before the clock was set back, too.
         v_turn := bookpost_private.call_duration(v_code) / v_api.calls_in_flight;
-        v_until := v_now + v_turn * v_api.calls_in_flight;
-      elsif v_refusal = 'no_budget' and v_turn is not null then
-        v_until := v_until + v_turn;
+        v_line := greatest(v_now + v_turn * (v_api.calls_in_flight - 1), v_budget.waiting_until);
+      end if;
+      if v_turn is not null then
+        v_line := least(v_line + v_turn / v_api.batch_size, v_now + v_longest_line);
+        -- Those that may share a request are told the same moment.
+        v_until := date_bin(v_turn, v_line, timestamptz 'epoch') + v_turn;
       end if;
       -- What stands in the way of this one only.
       if v_refusal is not null then
@@ -221,6 +228,9 @@ begin
 
     if v_grant > 0 then
       perform bookpost_private.write_allowance(v_allowance);
+    end if;
+    if v_turn is not null then
+      update bookpost_private.budgets b set waiting_until = v_line where b.api_code = v_code;
     end if;
   end loop;
 end;

@@ -1,5 +1,5 @@
---! Previous: sha1:516974cec851b03f23fbbd0eb9097f1e0dc34020
---! Hash: sha1:5730d7b07c1e8bd00e4890a8f8e2e877fedbcc7a
+--! Previous: sha1:6cd83185a91dba1fd87c47ab20800c3ff931b97e
+--! Hash: sha1:ba5c8026e93fdd74b4c708d39fd5f27ce0dc1554
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

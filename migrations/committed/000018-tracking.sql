@@ -1,5 +1,5 @@
---! Previous: sha1:5730d7b07c1e8bd00e4890a8f8e2e877fedbcc7a
---! Hash: sha1:f8984d7c0e55535b8e9c413b3b4adc4ce269cbab
+--! Previous: sha1:ba5c8026e93fdd74b4c708d39fd5f27ce0dc1554
+--! Hash: sha1:ae26a7ec923cb615a4433f02529e5e390d8addc7
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:f8984d7c0e55535b8e9c413b3b4adc4ce269cbab
---! Hash: sha1:3f3725e4a0a26725fbafd785bae2bb4661891cdb
+--! Previous: sha1:ae26a7ec923cb615a4433f02529e5e390d8addc7
+--! Hash: sha1:975e5265e4b29b79f035e4ef76880e6081be836e
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

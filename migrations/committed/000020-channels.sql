@@ -1,5 +1,5 @@
---! Previous: sha1:3f3725e4a0a26725fbafd785bae2bb4661891cdb
---! Hash: sha1:09d70fcea6dd8459818c04b4443503c8a77cf552
+--! Previous: sha1:975e5265e4b29b79f035e4ef76880e6081be836e
+--! Hash: sha1:387ea053c4d6c39c512215d1b7a69b3748d95c35
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

@@ -1,5 +1,5 @@
---! Previous: sha1:09d70fcea6dd8459818c04b4443503c8a77cf552
---! Hash: sha1:c3add4a96a85e152f6e07feeaa4e2143e35bfc8d
+--! Previous: sha1:387ea053c4d6c39c512215d1b7a69b3748d95c35
+--! Hash: sha1:f43a861b137d435823d463a94aaed8dbf88e8371
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:c3add4a96a85e152f6e07feeaa4e2143e35bfc8d
---! Hash: sha1:3f0219c3b9c553cc5308b25706a73eda2b8202bc
+--! Previous: sha1:f43a861b137d435823d463a94aaed8dbf88e8371
+--! Hash: sha1:23b861ba35972968e23ec6f29c1a201bd9cd6bbd
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:3f0219c3b9c553cc5308b25706a73eda2b8202bc
---! Hash: sha1:f29ca2493762c47665a6e6a81fd7727fa48ddbb0
+--! Previous: sha1:23b861ba35972968e23ec6f29c1a201bd9cd6bbd
+--! Hash: sha1:7c5dc80d9ce28910d50f2bddd93d951c7da4cb67
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

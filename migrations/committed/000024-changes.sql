@@ -1,5 +1,5 @@
---! Previous: sha1:f29ca2493762c47665a6e6a81fd7727fa48ddbb0
---! Hash: sha1:45870434a67960c8941799a086808ff4e8c94b49
+--! Previous: sha1:7c5dc80d9ce28910d50f2bddd93d951c7da4cb67
+--! Hash: sha1:526b232d2879b0b7f5d0b6ea655d3e5cf98250ee
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

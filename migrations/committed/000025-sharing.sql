@@ -1,5 +1,5 @@
---! Previous: sha1:45870434a67960c8941799a086808ff4e8c94b49
---! Hash: sha1:59b6ae7d6c36a4f154633f67fd4ac4f9875553d9
+--! Previous: sha1:526b232d2879b0b7f5d0b6ea655d3e5cf98250ee
+--! Hash: sha1:322ec00d88188605c2b971756416db0730ecdccd
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

@@ -1,5 +1,5 @@
---! Previous: sha1:59b6ae7d6c36a4f154633f67fd4ac4f9875553d9
---! Hash: sha1:56f0dbcca2059dc6595da204f6bd0892a1eea30e
+--! Previous: sha1:322ec00d88188605c2b971756416db0730ecdccd
+--! Hash: sha1:54bf2a15be33a300f39242dc74aafdb68f19ba0c
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -1,4 +1,4 @@
-import { consoleLogFactory, Logger } from "graphile-worker";
+import { Logger } from "graphile-worker";
 
 /**
  * What the queue says at every start where it has fewer connections than slots. It holds for jobs that use one
@@ -6,10 +6,21 @@ import { consoleLogFactory, Logger } from "graphile-worker";
  */
 const NEEDLESS = /^WARNING: having maxPoolSize \(\d+\) smaller than concurrency/;
 
-/** Prints as the queue does by itself, without the one warning that is not true of us. */
-export const workerLogger = new Logger((scope) => {
-  const print = consoleLogFactory(scope);
-  return (level, message, meta) => {
-    if (!NEEDLESS.test(message)) print(level, message, meta);
+const PRINT = {
+  error: console.error,
+  warning: console.warn,
+  info: console.info,
+  debug: console.log,
+} as const;
+
+/**
+ * Prints what the queue has to say, a line for each event: who says it, the job's task and id, the level, and what.
+ * As with the queue's own, debug is printed with GRAPHILE_LOGGER_DEBUG only.
+ */
+export const workerLogger = new Logger(({ label = "core", workerId, taskIdentifier, jobId }) => {
+  const who = [label, workerId, taskIdentifier, jobId].filter(Boolean).join(" ");
+  return (level, message) => {
+    if (NEEDLESS.test(message) || (level === "debug" && !process.env.GRAPHILE_LOGGER_DEBUG)) return;
+    PRINT[level]("[%s] %s: %s", who, level.toUpperCase(), message);
   };
 });

@@ -34,6 +34,7 @@ export async function ageBudget(db: Queryable, apiCode: string, by: string): Pro
   await db.query(
     `update bookpost_private.budgets set
        next_release_at = next_release_at - $2::interval, not_before = not_before - $2::interval,
+       waiting_until = waiting_until - $2::interval,
        day = (day::timestamp - $2::interval)::date
      where api_code = $1`,
     [apiCode, by],

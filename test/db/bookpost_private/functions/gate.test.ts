@@ -121,15 +121,84 @@ describe("no more than can flow in a minute", () => {
     ]);
   });
 
-  test("who finds all in flight is told when one will have come back, each a little later", async () => {
-    const { client, api } = await anApi({ calls_in_flight: 2 });
-    await tookSo(client, api.code, 1);
-    const ids = await overdue(client, api.code, 6);
-    const verdicts = await acquireLookups(client, ids, api.workerId);
-    const waits = verdicts
-      .flatMap((v) => ("retryAt" in v ? [v.retryAt?.getTime() ?? 0] : []))
-      .toSorted((a, b) => a - b);
-    expect(waits.map((wait) => wait - (waits[0] ?? 0))).toEqual([0, 500, 1000, 1500]);
+  describe("who finds all in flight", () => {
+    /** An API with room for two whose calls take a second, and how far away the times are that each refused one of `count` is told. */
+    async function refusedOf(count: number, limits: ApiLimits = {}) {
+      const { client, api } = await anApi({ calls_in_flight: 2, ...limits });
+      await tookSo(client, api.code, 1);
+      const ids = await overdue(client, api.code, count);
+      const ask = async (some: readonly string[]) =>
+        (await acquireLookups(client, some, api.workerId)).flatMap((v) =>
+          v.verdict === "no_budget" ? [v.retryInMs ?? Number.NaN] : [],
+        );
+      return { client, api, ids, ask };
+    }
+    const steps = (waits: readonly number[]) => {
+      const inOrder = waits.toSorted((a, b) => a - b);
+      return inOrder.slice(1).map((wait, i) => Math.round((wait - (inOrder[i] ?? 0)) / 10) * 10);
+    };
+
+    test("is told when one will have come back, each a turn later", async () => {
+      const { ids, ask } = await refusedOf(6);
+      const waits = await ask(ids);
+      expect(steps(waits)).toEqual([500, 500, 500]);
+      expect(Math.min(...waits)).toBeGreaterThan(900);
+      expect(Math.min(...waits)).toBeLessThan(1600);
+    });
+
+    test("stands in line behind those who were refused before, whoever asked for them", async () => {
+      const { ids, ask } = await refusedOf(8);
+      const first = await ask(ids.slice(0, 5));
+      const second = [...(await ask(ids.slice(5, 6))), ...(await ask(ids.slice(6)))];
+      expect(Math.min(...second)).toBeGreaterThan(Math.max(...first));
+      expect(steps([...first, ...second])).toEqual([500, 500, 500, 500, 500]);
+    });
+
+    test("of thousands a minute's worth is told a time within the minute, the others are left to a later dispatch", async () => {
+      const { ids, ask } = await refusedOf(200);
+      await ask(ids.slice(0, 2));
+      const waits = await ask(ids.slice(2));
+      const within = waits.filter((wait) => wait < 59_000);
+      expect(within.length).toBeGreaterThan(110);
+      expect(within.length).toBeLessThanOrEqual(120);
+      expect(new Set(within.map(Math.round)).size).toBe(within.length);
+      expect(Math.max(...waits)).toBeLessThan(62_000);
+    });
+
+    test("stands at the front again when the line has passed", async () => {
+      const { client, api, ids, ask } = await refusedOf(40);
+      const [first = Number.NaN] = await ask(ids.slice(0, 3));
+      await ask(ids.slice(3));
+      await ageBudget(client, api.code, "1 minute");
+      const [again = Number.NaN] = await ask(ids.slice(0, 3));
+      expect(Math.abs(again - first)).toBeLessThan(600);
+    });
+
+    test("waits a minute at most, once, where the clock was set back by a year", async () => {
+      const { client, api, ids, ask } = await refusedOf(4);
+      await client.query(
+        "update bookpost_private.budgets set waiting_until = now() + interval '1 year' where api_code = $1",
+        [api.code],
+      );
+      for (const wait of await ask(ids)) expect(wait).toBeLessThan(62_000);
+      await ageBudget(client, api.code, "1 minute");
+      const again = await ask(ids);
+      expect(again).toHaveLength(2);
+      expect(Math.min(...again)).toBeLessThan(2_000);
+    });
+
+    test("comes back together with those that may share its request", async () => {
+      const { ids, ask } = await refusedOf(18, { batch_size: 3 });
+      const waits = (await ask(ids)).toSorted((a, b) => a - b);
+      // 12 are refused: four requests' worth, or five where the first and the last are not full.
+      const moments = Map.groupBy(waits, (wait) => Math.round(wait / 100));
+      expect(waits).toHaveLength(12);
+      expect([...moments.values()].slice(1, -1).map(({ length }) => length)).toEqual(
+        Array.from({ length: moments.size - 2 }, () => 3),
+      );
+      expect(moments.size).toBeGreaterThanOrEqual(4);
+      expect(moments.size).toBeLessThanOrEqual(5);
+    });
   });
 });
 
