@@ -430,9 +430,9 @@ CREATE INDEX parcels_status_changed_at_idx ON bookpost.parcels USING btree (stat
 CREATE INDEX parcels_tracking_number_idx ON bookpost.parcels USING btree (tracking_number);
 alter table bookpost.parcels enable row level security;
 alter table bookpost.parcels force row level security;
-create policy member_sees_her_books on bookpost.parcels for select to bookpost_member using ((id = ANY (ARRAY( SELECT pb.parcel_id
+create policy member_sees_her_books on bookpost.parcels for select to bookpost_member using ((EXISTS ( SELECT
    FROM bookpost.parcel_books pb
-  WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id))))));
+  WHERE ((pb.parcel_id = parcels.id) AND (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id))))));
 create policy operator_sees_all on bookpost.parcels for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.parcels for all to bookpost_worker using (true) with check (true);
 CREATE TRIGGER _600_tell_update AFTER UPDATE ON bookpost.parcels REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_parcels__tell_changes();
@@ -498,9 +498,9 @@ CREATE INDEX tracking_events_sort_idx ON bookpost.tracking_events USING btree (s
 CREATE INDEX tracking_events_unlisted_idx ON bookpost.tracking_events USING btree (raw_code) WHERE (NOT is_code_listed);
 alter table bookpost.tracking_events enable row level security;
 alter table bookpost.tracking_events force row level security;
-create policy member_sees_her_books on bookpost.tracking_events for select to bookpost_member using ((parcel_id = ANY (ARRAY( SELECT pb.parcel_id
+create policy member_sees_her_books on bookpost.tracking_events for select to bookpost_member using ((EXISTS ( SELECT
    FROM bookpost.parcel_books pb
-  WHERE (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id))))));
+  WHERE ((pb.parcel_id = tracking_events.parcel_id) AND (pb.owner_id = ( SELECT bookpost.current_user_id() AS current_user_id))))));
 create policy operator_sees_all on bookpost.tracking_events for select to bookpost_operator using (true);
 create policy worker_does_all on bookpost.tracking_events for all to bookpost_worker using (true) with check (true);
 CREATE TRIGGER _600_tell_insert AFTER INSERT ON bookpost.tracking_events REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION bookpost_private.tg_tracking_events__tell_changes();

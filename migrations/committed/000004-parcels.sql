@@ -1,5 +1,5 @@
 --! Previous: sha1:6eb6ee987251df81935cb18efa208ecdb7350ac1
---! Hash: sha1:ab82298ccb81511dd5368574d0823fbc5e749d94
+--! Hash: sha1:2eae4855a0153c04b55b9c4c2c0c1d1be38448d4
 --! Message: parcels
 
 -- What is tracked, for whom, and what the carrier saw.
@@ -202,12 +202,15 @@ grant select on bookpost.parcels, bookpost.parcel_books, bookpost.tracking_event
 
 create policy member_sees_her_own on bookpost.parcel_books for select to bookpost_member
   using (owner_id = (select bookpost.current_user_id()));
--- An array, asked once: with `in (select …)` the planner read the whole table. Measured with 300,000 parcels and a small
--- owner: 152 ms before, 4 ms so.
+-- Asked of each row that something else has found: 20 books with their parcels and scans, of a dealer with 20,000 of 80,000,
+-- take 17 ms; 345 ms where her parcels are put in an array first. What lists these tables by itself would walk them whole;
+-- it says first whose rows it wants (src/graphql/memberListPlugin.ts).
 create policy member_sees_her_books on bookpost.parcels for select to bookpost_member
-  using (id = any (array(select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id()))));
+  using (exists (select from bookpost.parcel_books pb where pb.parcel_id = parcels.id and pb.owner_id = (select bookpost.current_user_id())));
 create policy member_sees_her_books on bookpost.tracking_events for select to bookpost_member
-  using (parcel_id = any (array(select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id()))));
+  using (exists (
+    select from bookpost.parcel_books pb where pb.parcel_id = tracking_events.parcel_id and pb.owner_id = (select bookpost.current_user_id())
+  ));
 create policy operator_sees_all on bookpost.parcel_books for select to bookpost_operator using (true);
 create policy operator_sees_all on bookpost.parcels for select to bookpost_operator using (true);
 create policy operator_sees_all on bookpost.tracking_events for select to bookpost_operator using (true);

@@ -1,5 +1,5 @@
---! Previous: sha1:ab82298ccb81511dd5368574d0823fbc5e749d94
---! Hash: sha1:73f0a0fd52fb7f82489029b6642630d6cf3b3510
+--! Previous: sha1:2eae4855a0153c04b55b9c4c2c0c1d1be38448d4
+--! Hash: sha1:3731978b70c9623fb4fca50654c8af9e2334ec12
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

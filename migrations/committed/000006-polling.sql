@@ -1,5 +1,5 @@
---! Previous: sha1:73f0a0fd52fb7f82489029b6642630d6cf3b3510
---! Hash: sha1:28a5449f18834c9b00c34afdec14e3f3e69df5a9
+--! Previous: sha1:3731978b70c9623fb4fca50654c8af9e2334ec12
+--! Hash: sha1:ca36213d328c6677879d4272a88bb0b4d762f33b
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

@@ -1,5 +1,5 @@
---! Previous: sha1:28a5449f18834c9b00c34afdec14e3f3e69df5a9
---! Hash: sha1:010ecd380b48e49a9fd534b6679a2a8d293408b0
+--! Previous: sha1:ca36213d328c6677879d4272a88bb0b4d762f33b
+--! Hash: sha1:fc7f25e9e7b5d4d7f027a783baddbfaef6baf082
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:010ecd380b48e49a9fd534b6679a2a8d293408b0
---! Hash: sha1:cafef257186b39e838f242e67a14bad681a56094
+--! Previous: sha1:fc7f25e9e7b5d4d7f027a783baddbfaef6baf082
+--! Hash: sha1:d7a20ae25013ece41bb16e08bd42d6475d76ff69
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

@@ -1,5 +1,5 @@
---! Previous: sha1:cafef257186b39e838f242e67a14bad681a56094
---! Hash: sha1:3f8d6b414730a6a97a9d45b21a7a4a6adaa2dc74
+--! Previous: sha1:d7a20ae25013ece41bb16e08bd42d6475d76ff69
+--! Hash: sha1:d3e7061a66cd66945344144375bc3984a2a1597c
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

@@ -1,5 +1,5 @@
---! Previous: sha1:3f8d6b414730a6a97a9d45b21a7a4a6adaa2dc74
---! Hash: sha1:18a56bf5df2f10d3b389402b7044231138e111d1
+--! Previous: sha1:d3e7061a66cd66945344144375bc3984a2a1597c
+--! Hash: sha1:53a871dc25126410645bfceecf44d7252ad35645
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

@@ -1,5 +1,5 @@
---! Previous: sha1:18a56bf5df2f10d3b389402b7044231138e111d1
---! Hash: sha1:b5d24c2186aaf9d4e9cf28f74693251393eef9d3
+--! Previous: sha1:53a871dc25126410645bfceecf44d7252ad35645
+--! Hash: sha1:416f9a0ef821cc353a06e09bf19242bd462f3bc6
 --! Message: housekeeping
 
 -- Ending what has run its course.

@@ -1,5 +1,5 @@
---! Previous: sha1:b5d24c2186aaf9d4e9cf28f74693251393eef9d3
---! Hash: sha1:0befc078de05787aa1de6530ec14126939ef0432
+--! Previous: sha1:416f9a0ef821cc353a06e09bf19242bd462f3bc6
+--! Hash: sha1:7ae5eba0a0fed8959b6e59e58cc84a7669508b66
 --! Message: interruptions
 
 -- Lookups that do not end, and parcels that are set aside.

@@ -1,5 +1,5 @@
---! Previous: sha1:0befc078de05787aa1de6530ec14126939ef0432
---! Hash: sha1:2de62183eaec0e7ea956b44e2308b772500aac4e
+--! Previous: sha1:7ae5eba0a0fed8959b6e59e58cc84a7669508b66
+--! Hash: sha1:d255fd0e10b9b7b5ef428b49cb7edd972273395f
 --! Message: liveness
 
 -- Who is alive, and freeing what the dead hold. migrations/README.md tells it as a state machine.

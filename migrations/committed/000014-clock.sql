@@ -1,5 +1,5 @@
---! Previous: sha1:2de62183eaec0e7ea956b44e2308b772500aac4e
---! Hash: sha1:ed08d34312a6cc66142aed3701a4a173c169392f
+--! Previous: sha1:d255fd0e10b9b7b5ef428b49cb7edd972273395f
+--! Hash: sha1:1a70680e0a63cf099546342c95e95a732253428e
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

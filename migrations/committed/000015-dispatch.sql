@@ -1,5 +1,5 @@
---! Previous: sha1:ed08d34312a6cc66142aed3701a4a173c169392f
---! Hash: sha1:d36c8e7194012cad0e9ae38228a37e00060ee0ae
+--! Previous: sha1:1a70680e0a63cf099546342c95e95a732253428e
+--! Hash: sha1:7147a3c6d0d30e732225854ba7552e836c444b7d
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

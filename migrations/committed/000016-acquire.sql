@@ -1,5 +1,5 @@
---! Previous: sha1:d36c8e7194012cad0e9ae38228a37e00060ee0ae
---! Hash: sha1:6cd83185a91dba1fd87c47ab20800c3ff931b97e
+--! Previous: sha1:7147a3c6d0d30e732225854ba7552e836c444b7d
+--! Hash: sha1:a9a55603c89246cc0b6d3678b45729dd86f90187
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

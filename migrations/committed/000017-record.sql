@@ -1,5 +1,5 @@
---! Previous: sha1:6cd83185a91dba1fd87c47ab20800c3ff931b97e
---! Hash: sha1:ba5c8026e93fdd74b4c708d39fd5f27ce0dc1554
+--! Previous: sha1:a9a55603c89246cc0b6d3678b45729dd86f90187
+--! Hash: sha1:cb59a7096e76939cd0898b42035f69e816645105
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

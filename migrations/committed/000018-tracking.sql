@@ -1,5 +1,5 @@
---! Previous: sha1:ba5c8026e93fdd74b4c708d39fd5f27ce0dc1554
---! Hash: sha1:ae26a7ec923cb615a4433f02529e5e390d8addc7
+--! Previous: sha1:cb59a7096e76939cd0898b42035f69e816645105
+--! Hash: sha1:386135a9442cd856ac89479b205fef0c5fe33aa5
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

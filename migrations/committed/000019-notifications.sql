@@ -1,5 +1,5 @@
---! Previous: sha1:ae26a7ec923cb615a4433f02529e5e390d8addc7
---! Hash: sha1:975e5265e4b29b79f035e4ef76880e6081be836e
+--! Previous: sha1:386135a9442cd856ac89479b205fef0c5fe33aa5
+--! Hash: sha1:e2557c738c5339e27c48d487723176d0599a4e75
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

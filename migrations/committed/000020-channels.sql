@@ -1,5 +1,5 @@
---! Previous: sha1:975e5265e4b29b79f035e4ef76880e6081be836e
---! Hash: sha1:387ea053c4d6c39c512215d1b7a69b3748d95c35
+--! Previous: sha1:e2557c738c5339e27c48d487723176d0599a4e75
+--! Hash: sha1:4269447e64e1f9ab9299960bad8f1be60a04152b
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

@@ -1,5 +1,5 @@
---! Previous: sha1:387ea053c4d6c39c512215d1b7a69b3748d95c35
---! Hash: sha1:f43a861b137d435823d463a94aaed8dbf88e8371
+--! Previous: sha1:4269447e64e1f9ab9299960bad8f1be60a04152b
+--! Hash: sha1:a5478eff54affcfa52f1789bd317f0eda887887a
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

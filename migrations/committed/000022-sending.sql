@@ -1,5 +1,5 @@
---! Previous: sha1:f43a861b137d435823d463a94aaed8dbf88e8371
---! Hash: sha1:23b861ba35972968e23ec6f29c1a201bd9cd6bbd
+--! Previous: sha1:a5478eff54affcfa52f1789bd317f0eda887887a
+--! Hash: sha1:3b24d8d0507566b565f2c4cd31e1f6ee20592f03
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

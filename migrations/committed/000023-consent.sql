@@ -1,5 +1,5 @@
---! Previous: sha1:23b861ba35972968e23ec6f29c1a201bd9cd6bbd
---! Hash: sha1:7c5dc80d9ce28910d50f2bddd93d951c7da4cb67
+--! Previous: sha1:3b24d8d0507566b565f2c4cd31e1f6ee20592f03
+--! Hash: sha1:2e55cacc00dc54cbd955a328dbd9250ad797cabe
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:7c5dc80d9ce28910d50f2bddd93d951c7da4cb67
---! Hash: sha1:526b232d2879b0b7f5d0b6ea655d3e5cf98250ee
+--! Previous: sha1:2e55cacc00dc54cbd955a328dbd9250ad797cabe
+--! Hash: sha1:c249c06d6207d8c79f62ff7f86617004691b07ae
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

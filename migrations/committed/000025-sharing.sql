@@ -1,5 +1,5 @@
---! Previous: sha1:526b232d2879b0b7f5d0b6ea655d3e5cf98250ee
---! Hash: sha1:322ec00d88188605c2b971756416db0730ecdccd
+--! Previous: sha1:c249c06d6207d8c79f62ff7f86617004691b07ae
+--! Hash: sha1:9b22b3f622370df39359a2869af190d393d0fa35
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

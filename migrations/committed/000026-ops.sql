@@ -1,5 +1,5 @@
---! Previous: sha1:322ec00d88188605c2b971756416db0730ecdccd
---! Hash: sha1:54bf2a15be33a300f39242dc74aafdb68f19ba0c
+--! Previous: sha1:9b22b3f622370df39359a2869af190d393d0fa35
+--! Hash: sha1:0883e68d1d0a924b9609aee2fe2726827362a318
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

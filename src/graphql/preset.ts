@@ -9,6 +9,7 @@ import { currentUser } from "./currentUser.ts";
 import { descriptionPlugin } from "./descriptionPlugin.ts";
 import { filterOperatorsPlugin } from "./filterOperatorsPlugin.ts";
 import { inflectionPlugin } from "./inflectionPlugin.ts";
+import { memberListPlugin } from "./memberListPlugin.ts";
 import { mutations } from "./mutations/mutations.ts";
 import { notificationMessage } from "./notificationMessage.ts";
 import { orderPlugin } from "./orderPlugin.ts";
@@ -53,6 +54,7 @@ export const apiPreset: GraphileConfig.Preset = {
     singleRowPlugin,
     pageSizePlugin,
     orderPlugin,
+    memberListPlugin,
     trackingEventOrder,
     filterOperatorsPlugin,
     descriptionPlugin,

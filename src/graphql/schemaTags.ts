@@ -38,7 +38,11 @@ const tags: JSONPgSmartTags["config"] = {
       },
     },
     "bookpost.parcels": {
-      tags: { behavior: [LISTED, BY_KEY, MANY_TO_MANY], defaultOrder: "CREATED_AT_DESC" },
+      tags: {
+        behavior: [LISTED, BY_KEY, MANY_TO_MANY],
+        defaultOrder: "CREATED_AT_DESC",
+        memberList: "id",
+      },
       attribute: {
         id: FILTER,
         tracking_number: FILTER,
@@ -70,7 +74,7 @@ const tags: JSONPgSmartTags["config"] = {
       },
     },
     "bookpost.tracking_events": {
-      tags: { behavior: LISTED, defaultOrder: "SORT_AT_ASC" },
+      tags: { behavior: LISTED, defaultOrder: "SORT_AT_ASC", memberList: "parcel_id" },
       attribute: {
         parcel_id: FILTER,
         // The order itself is trackingEventOrder.ts.

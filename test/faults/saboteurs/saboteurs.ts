@@ -663,7 +663,9 @@ export const saboteurs: readonly Saboteur[] = [
       edit(
         PARCELS,
         `on bookpost.tracking_events for select to bookpost_member
-  using (parcel_id = any (array(select pb.parcel_id from bookpost.parcel_books pb where pb.owner_id = (select bookpost.current_user_id()))));`,
+  using (exists (
+    select from bookpost.parcel_books pb where pb.parcel_id = tracking_events.parcel_id and pb.owner_id = (select bookpost.current_user_id())
+  ));`,
         `on bookpost.tracking_events for select to bookpost_member
   using (true);`,
       ),
