@@ -22,7 +22,8 @@ const sent = vi.spyOn(pg.Client.prototype, "query") as unknown as MockInstance<
 
 beforeAll(async () => {
   db = await createTestDatabase();
-  const [first] = await makeBooks(db.url, 300, 5);
+  const { collectors } = await makeBooks(db.url, { owners: 300, books: 5 });
+  const [first] = collectors;
   if (!first) throw new Error("nobody has books");
   const { rows } = await db.pool.query<{ parcel_id: string }>(
     "select parcel_id from bookpost.parcel_books where book_id = $1",
