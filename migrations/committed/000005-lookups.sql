@@ -1,5 +1,5 @@
---! Previous: sha1:ab82298ccb81511dd5368574d0823fbc5e749d94
---! Hash: sha1:73f0a0fd52fb7f82489029b6642630d6cf3b3510
+--! Previous: sha1:2d653e0a320f9a77cffb5315a3ea3f5e0dda9b41
+--! Hash: sha1:25073dc3d0b8bfca34d69711cc51a8e23fc3ac89
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

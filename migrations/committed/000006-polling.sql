@@ -1,5 +1,5 @@
---! Previous: sha1:73f0a0fd52fb7f82489029b6642630d6cf3b3510
---! Hash: sha1:28a5449f18834c9b00c34afdec14e3f3e69df5a9
+--! Previous: sha1:25073dc3d0b8bfca34d69711cc51a8e23fc3ac89
+--! Hash: sha1:bbef0a0fef82a29803eced081891ee92a8a02fb7
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

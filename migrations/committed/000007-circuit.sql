@@ -1,5 +1,5 @@
---! Previous: sha1:28a5449f18834c9b00c34afdec14e3f3e69df5a9
---! Hash: sha1:010ecd380b48e49a9fd534b6679a2a8d293408b0
+--! Previous: sha1:bbef0a0fef82a29803eced081891ee92a8a02fb7
+--! Hash: sha1:f485243ad48ff13c299e6066e334036865d3a187
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

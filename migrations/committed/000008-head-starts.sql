@@ -1,5 +1,5 @@
---! Previous: sha1:010ecd380b48e49a9fd534b6679a2a8d293408b0
---! Hash: sha1:cafef257186b39e838f242e67a14bad681a56094
+--! Previous: sha1:f485243ad48ff13c299e6066e334036865d3a187
+--! Hash: sha1:3fff7da42811662251707f8a5baa7e7eaf23d5f2
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

@@ -1,5 +1,5 @@
---! Previous: sha1:cafef257186b39e838f242e67a14bad681a56094
---! Hash: sha1:3f8d6b414730a6a97a9d45b21a7a4a6adaa2dc74
+--! Previous: sha1:3fff7da42811662251707f8a5baa7e7eaf23d5f2
+--! Hash: sha1:edbe80a2eabd93db7db051afc21e509ce6b6e0f7
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

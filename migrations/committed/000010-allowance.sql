@@ -1,5 +1,5 @@
---! Previous: sha1:3f8d6b414730a6a97a9d45b21a7a4a6adaa2dc74
---! Hash: sha1:18a56bf5df2f10d3b389402b7044231138e111d1
+--! Previous: sha1:edbe80a2eabd93db7db051afc21e509ce6b6e0f7
+--! Hash: sha1:ab5e554626fd8c46ad21fdd49c96e4c0573ed34b
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

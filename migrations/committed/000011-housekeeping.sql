@@ -1,5 +1,5 @@
---! Previous: sha1:18a56bf5df2f10d3b389402b7044231138e111d1
---! Hash: sha1:b5d24c2186aaf9d4e9cf28f74693251393eef9d3
+--! Previous: sha1:ab5e554626fd8c46ad21fdd49c96e4c0573ed34b
+--! Hash: sha1:7cdc3a7fcc38e4183808a561afdcc89c9a2f21b7
 --! Message: housekeeping
 
 -- Ending what has run its course.

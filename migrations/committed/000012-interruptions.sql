@@ -1,5 +1,5 @@
---! Previous: sha1:b5d24c2186aaf9d4e9cf28f74693251393eef9d3
---! Hash: sha1:0befc078de05787aa1de6530ec14126939ef0432
+--! Previous: sha1:7cdc3a7fcc38e4183808a561afdcc89c9a2f21b7
+--! Hash: sha1:b74eb04f2e777f4f9841a165a15da306a55360af
 --! Message: interruptions
 
 -- Lookups that do not end, and parcels that are set aside.

@@ -1,5 +1,5 @@
---! Previous: sha1:0befc078de05787aa1de6530ec14126939ef0432
---! Hash: sha1:2de62183eaec0e7ea956b44e2308b772500aac4e
+--! Previous: sha1:b74eb04f2e777f4f9841a165a15da306a55360af
+--! Hash: sha1:0aa6cb0df4a29489a18cd72a5fc8c1facbfceecd
 --! Message: liveness
 
 -- Who is alive, and freeing what the dead hold. migrations/README.md tells it as a state machine.

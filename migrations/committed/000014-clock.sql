@@ -1,5 +1,5 @@
---! Previous: sha1:2de62183eaec0e7ea956b44e2308b772500aac4e
---! Hash: sha1:ed08d34312a6cc66142aed3701a4a173c169392f
+--! Previous: sha1:0aa6cb0df4a29489a18cd72a5fc8c1facbfceecd
+--! Hash: sha1:82a61869dd72cbc3885e821d25e35b4cb7d44edc
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

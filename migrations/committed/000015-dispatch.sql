@@ -1,5 +1,5 @@
---! Previous: sha1:ed08d34312a6cc66142aed3701a4a173c169392f
---! Hash: sha1:d36c8e7194012cad0e9ae38228a37e00060ee0ae
+--! Previous: sha1:82a61869dd72cbc3885e821d25e35b4cb7d44edc
+--! Hash: sha1:79b9b1e654aac4dbb69b5885d864c96a80519832
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

@@ -1,5 +1,5 @@
---! Previous: sha1:d36c8e7194012cad0e9ae38228a37e00060ee0ae
---! Hash: sha1:6cd83185a91dba1fd87c47ab20800c3ff931b97e
+--! Previous: sha1:79b9b1e654aac4dbb69b5885d864c96a80519832
+--! Hash: sha1:ff09bece59727a31680c21b5fdbcde3958920309
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

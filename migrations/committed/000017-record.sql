@@ -1,5 +1,5 @@
---! Previous: sha1:6cd83185a91dba1fd87c47ab20800c3ff931b97e
---! Hash: sha1:ba5c8026e93fdd74b4c708d39fd5f27ce0dc1554
+--! Previous: sha1:ff09bece59727a31680c21b5fdbcde3958920309
+--! Hash: sha1:24fc8dc99d058bd4b721fa54cf666b37675e1e91
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

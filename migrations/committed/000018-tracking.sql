@@ -1,5 +1,5 @@
---! Previous: sha1:ba5c8026e93fdd74b4c708d39fd5f27ce0dc1554
---! Hash: sha1:ae26a7ec923cb615a4433f02529e5e390d8addc7
+--! Previous: sha1:24fc8dc99d058bd4b721fa54cf666b37675e1e91
+--! Hash: sha1:d463657da35146328f53842c4a278c1151b2f0ba
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -584,6 +584,12 @@ begin atomic
 end;
 comment on function bookpost.books_current_parcel(bookpost.books) is
   'The parcel it is in now: the live one, else the latest; null: none yet.';
+
+create function bookpost.parcels_is_overdue(parcel bookpost.parcels) returns boolean
+language sql stable
+return coalesce(parcel.overdue_at <= now(), false);
+comment on function bookpost.parcels_is_overdue(bookpost.parcels) is
+  'Whether it is on its way still though its latest expected delivery has passed: overdueAt has come. It comes by the clock, so no change tells of it.';
 
 -- From here on each is asked once for every row of a page, and finds its row by a key: one plan serves all. Without saying
 -- so, the API's force_custom_plan has Postgres 18 plan them anew at each call. Measured for a page of 20 books: 6.7 ms

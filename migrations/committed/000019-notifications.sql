@@ -1,5 +1,5 @@
---! Previous: sha1:ae26a7ec923cb615a4433f02529e5e390d8addc7
---! Hash: sha1:975e5265e4b29b79f035e4ef76880e6081be836e
+--! Previous: sha1:d463657da35146328f53842c4a278c1151b2f0ba
+--! Hash: sha1:59558ae535d632edd6976013b555e2152c626dcf
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

@@ -1,5 +1,5 @@
---! Previous: sha1:975e5265e4b29b79f035e4ef76880e6081be836e
---! Hash: sha1:387ea053c4d6c39c512215d1b7a69b3748d95c35
+--! Previous: sha1:59558ae535d632edd6976013b555e2152c626dcf
+--! Hash: sha1:f9de77da263a2bc1391ba8082154cc5cbe432fb8
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

@@ -1,5 +1,5 @@
---! Previous: sha1:387ea053c4d6c39c512215d1b7a69b3748d95c35
---! Hash: sha1:f43a861b137d435823d463a94aaed8dbf88e8371
+--! Previous: sha1:f9de77da263a2bc1391ba8082154cc5cbe432fb8
+--! Hash: sha1:965e64b26e75bf7178b8ceaa37ce69930b297937
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

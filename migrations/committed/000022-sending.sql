@@ -1,5 +1,5 @@
---! Previous: sha1:f43a861b137d435823d463a94aaed8dbf88e8371
---! Hash: sha1:23b861ba35972968e23ec6f29c1a201bd9cd6bbd
+--! Previous: sha1:965e64b26e75bf7178b8ceaa37ce69930b297937
+--! Hash: sha1:d412089c2cb9c5d6db3d56c19ef5816859991b87
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:23b861ba35972968e23ec6f29c1a201bd9cd6bbd
---! Hash: sha1:7c5dc80d9ce28910d50f2bddd93d951c7da4cb67
+--! Previous: sha1:d412089c2cb9c5d6db3d56c19ef5816859991b87
+--! Hash: sha1:8cd0ff754fc73ab898e2b95283f7fa0db61fedfd
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:7c5dc80d9ce28910d50f2bddd93d951c7da4cb67
---! Hash: sha1:526b232d2879b0b7f5d0b6ea655d3e5cf98250ee
+--! Previous: sha1:8cd0ff754fc73ab898e2b95283f7fa0db61fedfd
+--! Hash: sha1:a074275e6692b5a59a6c3105ff0fa3f4f29d1ae2
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

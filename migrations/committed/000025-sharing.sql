@@ -1,5 +1,5 @@
---! Previous: sha1:526b232d2879b0b7f5d0b6ea655d3e5cf98250ee
---! Hash: sha1:322ec00d88188605c2b971756416db0730ecdccd
+--! Previous: sha1:a074275e6692b5a59a6c3105ff0fa3f4f29d1ae2
+--! Hash: sha1:5a175a9b2eb25e7de8c42d2a3f4756c2f839d144
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

@@ -1,5 +1,5 @@
---! Previous: sha1:322ec00d88188605c2b971756416db0730ecdccd
---! Hash: sha1:54bf2a15be33a300f39242dc74aafdb68f19ba0c
+--! Previous: sha1:5a175a9b2eb25e7de8c42d2a3f4756c2f839d144
+--! Hash: sha1:cd0e1f796bb6acf2f31999914269915fb3a19eba
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -272,7 +272,7 @@ grant execute on function
   bookpost.current_user_id(), bookpost.normalize_tracking_number(text), bookpost.unsubscribe(uuid), bookpost.shared_parcel(text)
   to bookpost_visitor, bookpost_member, bookpost_operator;
 grant execute on function
-  bookpost.books_current_parcel(bookpost.books),
+  bookpost.books_current_parcel(bookpost.books), bookpost.parcels_is_overdue(bookpost.parcels),
   bookpost.parcels_tracking_page(bookpost.parcels), bookpost.parcels_last_looked_at(bookpost.parcels),
   bookpost.parcels_next_look_at(bookpost.parcels), bookpost.parcels_did_last_look_work(bookpost.parcels),
   bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events),
