@@ -164,7 +164,7 @@ describe("a back office that asks what is", () => {
 
   it("can page by it, through those with the same moment and those without any", async () => {
     await db.pool.query(
-      `update bookpost.parcels set estimated_until = estimated_until::date, estimated_from = estimated_until::date
+      `update bookpost.parcels set estimated_from = '2026-01-01', estimated_until = '2026-01-01'
        where tracking_number in ('1Z999AA10123456702', '1Z999AA10123456706')`,
     );
     const found: string[] = [];
@@ -181,7 +181,7 @@ describe("a back office that asks what is", () => {
     } while (after !== null && found.length < 20);
     expect(found).toHaveLength(10);
     expect(new Set(found).size).toBe(10);
-    expect(found[0]).toBe("1Z999AA10123456703");
+    expect(found.slice(0, 2).sort()).toEqual(["1Z999AA10123456702", "1Z999AA10123456706"]);
   });
 
   it("cannot ask for the latest first, which would be those that are never overdue", async () => {
