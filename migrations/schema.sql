@@ -413,6 +413,11 @@ create table bookpost.parcels (
   created_at timestamp with time zone default now() not null,
   closed_at timestamp with time zone,
   closed_reason text,
+  overdue_at timestamp with time zone generated always as (
+CASE
+    WHEN ((closed_at IS NULL) AND (NOT is_return) AND (status <> ALL (ARRAY['available_for_pickup'::text, 'delivered'::text, 'return_to_sender'::text, 'cancelled'::text]))) THEN bookpost_private.estimate_ends_at(estimated_until, is_estimate_a_date, estimated_time_zone)
+    ELSE NULL::timestamp with time zone
+END) stored,
   constraint parcels_pkey PRIMARY KEY (id),
   constraint parcels_carrier_code_fkey FOREIGN KEY (carrier_code) REFERENCES bookpost.carriers(code) ON UPDATE CASCADE ON DELETE RESTRICT,
   constraint parcels_status_fkey FOREIGN KEY (status) REFERENCES bookpost.parcel_statuses(status) ON UPDATE CASCADE ON DELETE RESTRICT,
@@ -426,6 +431,8 @@ create table bookpost.parcels (
 CREATE INDEX parcels_created_at_idx ON bookpost.parcels USING btree (created_at DESC, id);
 CREATE INDEX parcels_moved_idx ON bookpost.parcels USING btree (status_changed_at DESC, id);
 CREATE UNIQUE INDEX parcels_one_live_per_carrier_and_number ON bookpost.parcels USING btree (carrier_code, tracking_number) WHERE (closed_at IS NULL);
+CREATE INDEX parcels_overdue_at_idx ON bookpost.parcels USING btree (overdue_at);
+CREATE INDEX parcels_overdue_order_idx ON bookpost.parcels USING btree (COALESCE(overdue_at, '9999-12-31 00:00:00+00'::timestamp with time zone), id);
 CREATE INDEX parcels_status_changed_at_idx ON bookpost.parcels USING btree (status, status_changed_at DESC, id);
 CREATE INDEX parcels_tracking_number_idx ON bookpost.parcels USING btree (tracking_number);
 alter table bookpost.parcels enable row level security;
@@ -464,6 +471,7 @@ comment on column bookpost.parcels.signed_by is 'Who took it, as the carrier wro
 comment on column bookpost.parcels.created_at is 'Since when bookpost has tracked it.';
 comment on column bookpost.parcels.closed_at is 'Since when it is no longer tracked; null: live.';
 comment on column bookpost.parcels.closed_reason is 'delivered, returned, cancelled or stopped (nobody waits for it any more).';
+comment on column bookpost.parcels.overdue_at is 'From when it is overdue: its latest expected delivery has passed, by the carrier''s offset or else wherever it may be going. Null: no estimate, no longer on its way (delivered, waiting to be collected, going back, cancelled), or closed. It moves with the estimate.';
 grant select on bookpost.parcels to bookpost_member;
 grant select on bookpost.parcels to bookpost_operator;
 grant delete, insert, select, update on bookpost.parcels to bookpost_worker;
@@ -697,7 +705,8 @@ BEGIN ATOMIC
      p.signed_by,
      p.created_at,
      p.closed_at,
-     p.closed_reason
+     p.closed_reason,
+     p.overdue_at
     FROM (bookpost.parcel_books pb
       JOIN bookpost.parcels p ON ((p.id = pb.parcel_id)))
    WHERE (pb.book_id = (books_current_parcel.book).id)
@@ -1130,6 +1139,16 @@ comment on function bookpost.parcels_did_last_look_work(bookpost.parcels) is 'Wh
 grant execute on function bookpost.parcels_did_last_look_work(bookpost.parcels) to bookpost_member;
 grant execute on function bookpost.parcels_did_last_look_work(bookpost.parcels) to bookpost_operator;
 grant execute on function bookpost.parcels_did_last_look_work(bookpost.parcels) to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost.parcels_is_overdue(parcel bookpost.parcels)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+RETURN COALESCE(((parcel).overdue_at <= now()), false);
+comment on function bookpost.parcels_is_overdue(bookpost.parcels) is 'Whether it is on its way still though its latest expected delivery has passed: overdueAt has come. It comes by the clock, so no change tells of it.';
+grant execute on function bookpost.parcels_is_overdue(bookpost.parcels) to bookpost_member;
+grant execute on function bookpost.parcels_is_overdue(bookpost.parcels) to bookpost_operator;
+grant execute on function bookpost.parcels_is_overdue(bookpost.parcels) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost.parcels_last_looked_at(parcel bookpost.parcels)
  RETURNS timestamp with time zone
@@ -3913,6 +3932,14 @@ begin
 end;
 $function$;
 grant execute on function bookpost_private.end_expired_holds() to bookpost_worker;
+
+CREATE OR REPLACE FUNCTION bookpost_private.estimate_ends_at(estimated_until timestamp without time zone, is_estimate_a_date boolean, time_zone text)
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (((estimated_until + CASE WHEN is_estimate_a_date THEN '24:00:00'::interval ELSE '00:00:00'::interval END) - CASE WHEN (time_zone = 'UTC'::text) THEN '00:00:00'::interval WHEN ((time_zone COLLATE "C") ~ '^[+-](0[0-9]|1[0-4]):[0-5][0-9]$'::text) THEN make_interval(hours => ("left"(time_zone, 3))::integer, mins => (("left"(time_zone, 1) || "right"(time_zone, 2)))::integer) ELSE '-12:00:00'::interval END) AT TIME ZONE 'UTC'::text);
+comment on function bookpost_private.estimate_ends_at(timestamp without time zone,boolean,text) is 'The instant at which an estimate has certainly passed: its latest time, or the end of its last day, by the offset that the carrier gave, else everywhere on Earth. Null where there is no estimate; never an error, whatever the zone.';
+grant execute on function bookpost_private.estimate_ends_at(timestamp without time zone,boolean,text) to bookpost_worker;
 
 CREATE OR REPLACE FUNCTION bookpost_private.fold_status(parcel_id uuid, is_return boolean, told_status text, present_status text)
  RETURNS TABLE(status text, reason_code text, is_action_required boolean, delivered_at timestamp with time zone, delivered_local_time timestamp without time zone, delivered_time_zone text, is_set_aside boolean)

@@ -9,6 +9,15 @@ export interface Document<Result, Variables> {
 
 export type ChangeKind = "BOOK" | "NOTIFICATION" | "PARCEL";
 
+export type ParcelOrderBy =
+  | "CREATED_AT_ASC"
+  | "CREATED_AT_DESC"
+  | "OVERDUE_AT_ASC"
+  | "PRIMARY_KEY_ASC"
+  | "PRIMARY_KEY_DESC"
+  | "STATUS_CHANGED_AT_ASC"
+  | "STATUS_CHANGED_AT_DESC";
+
 export type ParcelStatus =
   | "AVAILABLE_FOR_PICKUP"
   | "CANCELLED"
@@ -150,6 +159,101 @@ export type NotificationsVariables = {
 
 export const Notifications: Document<NotificationsResult, NotificationsVariables> = {
   id: "80f941c03f31c2a56428dd2538a71c858430eaade8baf473853cbc63eead4ed1",
+};
+
+export type ParcelsResult = {
+  readonly parcels: {
+    readonly nodes: ReadonlyArray<{
+      readonly id: string;
+      readonly status: ParcelStatus;
+      readonly statusChangedAt: string;
+      readonly rawText: string | null;
+      readonly isOverdue: boolean;
+      readonly estimatedUntil: string | null;
+      readonly isEstimateADate: boolean;
+      readonly trackingPage: string | null;
+      readonly parcelBooks: {
+        readonly nodes: ReadonlyArray<{
+          readonly stoppedAt: string | null;
+          readonly book: {
+            readonly id: string;
+            readonly appBookId: string | null;
+            readonly title: string;
+            readonly owner: {
+              readonly name: string | null;
+            } | null;
+          } | null;
+        }>;
+      };
+    }>;
+    readonly pageInfo: {
+      readonly hasNextPage: boolean;
+      readonly endCursor: string | null;
+    };
+  } | null;
+};
+
+export type ParcelsVariables = {
+  readonly filter: {
+    readonly closedAt?: {
+      readonly equalTo?: string | null;
+      readonly greaterThan?: string | null;
+      readonly greaterThanOrEqualTo?: string | null;
+      readonly in?: ReadonlyArray<string> | null;
+      readonly isNull?: boolean | null;
+      readonly lessThan?: string | null;
+      readonly lessThanOrEqualTo?: string | null;
+    } | null;
+    readonly createdAt?: {
+      readonly equalTo?: string | null;
+      readonly greaterThan?: string | null;
+      readonly greaterThanOrEqualTo?: string | null;
+      readonly in?: ReadonlyArray<string> | null;
+      readonly isNull?: boolean | null;
+      readonly lessThan?: string | null;
+      readonly lessThanOrEqualTo?: string | null;
+    } | null;
+    readonly id?: {
+      readonly equalTo?: string | null;
+      readonly in?: ReadonlyArray<string> | null;
+      readonly isNull?: boolean | null;
+    } | null;
+    readonly overdueAt?: {
+      readonly equalTo?: string | null;
+      readonly greaterThan?: string | null;
+      readonly greaterThanOrEqualTo?: string | null;
+      readonly in?: ReadonlyArray<string> | null;
+      readonly isNull?: boolean | null;
+      readonly lessThan?: string | null;
+      readonly lessThanOrEqualTo?: string | null;
+    } | null;
+    readonly status?: {
+      readonly equalTo?: ParcelStatus | null;
+      readonly in?: ReadonlyArray<ParcelStatus> | null;
+      readonly isNull?: boolean | null;
+    } | null;
+    readonly statusChangedAt?: {
+      readonly equalTo?: string | null;
+      readonly greaterThan?: string | null;
+      readonly greaterThanOrEqualTo?: string | null;
+      readonly in?: ReadonlyArray<string> | null;
+      readonly isNull?: boolean | null;
+      readonly lessThan?: string | null;
+      readonly lessThanOrEqualTo?: string | null;
+    } | null;
+    readonly trackingNumber?: {
+      readonly equalTo?: string | null;
+      readonly in?: ReadonlyArray<string> | null;
+      readonly isNull?: boolean | null;
+    } | null;
+  };
+  readonly orderBy?: ReadonlyArray<ParcelOrderBy> | null;
+  readonly first?: number | null;
+  readonly after?: string | null;
+};
+
+export const Parcels: Document<ParcelsResult, ParcelsVariables> = {
+  id: "0213067273e6eb49ee20bc225b89d1b22158adb952d6bf0e614d7c9d8366d0ad",
 };
 
 export type TrackBookResult = {

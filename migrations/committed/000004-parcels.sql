@@ -1,5 +1,5 @@
 --! Previous: sha1:6eb6ee987251df81935cb18efa208ecdb7350ac1
---! Hash: sha1:2eae4855a0153c04b55b9c4c2c0c1d1be38448d4
+--! Hash: sha1:526d8ecfdaa3ca916c15d59ae4827bb64adab5eb
 --! Message: parcels
 
 -- What is tracked, for whom, and what the carrier saw.
@@ -10,6 +10,24 @@ return upper(regexp_replace(tracking_number, '[[:space:]-]+', '', 'g'));
 
 comment on function bookpost.normalize_tracking_number(text) is
   'The form in which numbers are stored and compared: upper case, without spaces and hyphens.';
+
+-- Two ways to be in doubt: the carrier said days and no times, or no zone. In doubt it is not late yet.
+create function bookpost_private.estimate_ends_at(estimated_until timestamp, is_estimate_a_date boolean, time_zone text) returns timestamptz
+language sql immutable parallel safe
+return (
+  estimated_until
+  + case when is_estimate_a_date then interval '24 hours' else interval '0' end
+  - case
+      when time_zone = 'UTC' then interval '0'
+      when time_zone collate "C" ~ '^[+-](0[0-9]|1[0-4]):[0-5][0-9]$'
+        then make_interval(hours => left(time_zone, 3)::integer, mins => (left(time_zone, 1) || right(time_zone, 2))::integer)
+      -- No offset, or a zone by its name, which only a table of zones could read: no place's clock is later than UTC-12.
+      else interval '-12 hours'
+    end
+) at time zone 'UTC';
+
+comment on function bookpost_private.estimate_ends_at(timestamp, boolean, text) is
+  'The instant at which an estimate has certainly passed: its latest time, or the end of its last day, by the offset that the carrier gave, else everywhere on Earth. Null where there is no estimate; never an error, whatever the zone.';
 
 create table bookpost.parcels (
   id uuid primary key default gen_random_uuid(),
@@ -40,6 +58,12 @@ create table bookpost.parcels (
   created_at timestamptz not null default now(),
   closed_at timestamptz,
   closed_reason text,
+  overdue_at timestamptz generated always as (
+    case
+      when closed_at is null and not is_return and status not in ('available_for_pickup', 'delivered', 'return_to_sender', 'cancelled')
+        then bookpost_private.estimate_ends_at(estimated_until, is_estimate_a_date, estimated_time_zone)
+    end
+  ) stored,
   -- Letters and digits only, so the number is safe in a path and in a link.
   constraint parcels_tracking_number_is_normalised check (tracking_number collate "C" ~ '^[A-Z0-9]{4,40}$'),
   constraint parcels_tracking_url_is_https check (tracking_url ~ '^https://[^[:space:]]+$' and length(tracking_url) <= 2000),
@@ -85,6 +109,8 @@ comment on column bookpost.parcels.is_estimate_a_date is 'The carrier gave days,
 comment on column bookpost.parcels.delivered_at is 'The carrier''s own time of delivery; null where it gave no offset or zone: see delivered_local_time.';
 comment on column bookpost.parcels.delivered_local_time is 'What the wall clock showed at delivery.';
 comment on column bookpost.parcels.closed_at is 'Since when it is no longer tracked; null: live.';
+comment on column bookpost.parcels.overdue_at is
+  'From when it is overdue: its latest expected delivery has passed, by the carrier''s offset or else wherever it may be going. Null: no estimate, no longer on its way (delivered, waiting to be collected, going back, cancelled), or closed. It moves with the estimate.';
 
 -- One live parcel per carrier and number; also how track_book finds it.
 create unique index parcels_one_live_per_carrier_and_number on bookpost.parcels (carrier_code, tracking_number) where closed_at is null;
@@ -95,6 +121,10 @@ create index parcels_status_changed_at_idx on bookpost.parcels (status, status_c
 -- "What has moved last", whatever its status.
 create index parcels_moved_idx on bookpost.parcels (status_changed_at desc, id);
 create index parcels_created_at_idx on bookpost.parcels (created_at desc, id);
+-- What is overdue, and what will be by a given day.
+create index parcels_overdue_at_idx on bookpost.parcels (overdue_at);
+-- The longest overdue first, those that never are last. Thousands share a moment: that of all estimates of one day.
+create index parcels_overdue_order_idx on bookpost.parcels (coalesce(overdue_at, timestamptz '9999-12-31 00:00Z'), id);
 
 create table bookpost.parcel_books (
   book_id uuid not null,

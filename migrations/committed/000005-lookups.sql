@@ -1,5 +1,5 @@
---! Previous: sha1:2eae4855a0153c04b55b9c4c2c0c1d1be38448d4
---! Hash: sha1:3731978b70c9623fb4fca50654c8af9e2334ec12
+--! Previous: sha1:526d8ecfdaa3ca916c15d59ae4827bb64adab5eb
+--! Hash: sha1:f097f16cb06097965a22d12064c357e7d0373d0b
 --! Message: lookups
 
 -- What changes at every look, and the ledger of looks.

@@ -1,5 +1,5 @@
---! Previous: sha1:3731978b70c9623fb4fca50654c8af9e2334ec12
---! Hash: sha1:ca36213d328c6677879d4272a88bb0b4d762f33b
+--! Previous: sha1:f097f16cb06097965a22d12064c357e7d0373d0b
+--! Hash: sha1:d8a5097e469272b924836f23c32f512053fc2892
 --! Message: polling
 
 -- When to look again: the policy is rows, read by one function.

@@ -1,5 +1,5 @@
---! Previous: sha1:ca36213d328c6677879d4272a88bb0b4d762f33b
---! Hash: sha1:fc7f25e9e7b5d4d7f027a783baddbfaef6baf082
+--! Previous: sha1:d8a5097e469272b924836f23c32f512053fc2892
+--! Hash: sha1:73e2d37ee54fc2e56b3e810ce6e4c5753274f6d7
 --! Message: circuit
 
 -- The circuit breaker. Its states and moves are told once, in migrations/README.md.

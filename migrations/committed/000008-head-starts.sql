@@ -1,5 +1,5 @@
---! Previous: sha1:fc7f25e9e7b5d4d7f027a783baddbfaef6baf082
---! Hash: sha1:d7a20ae25013ece41bb16e08bd42d6475d76ff69
+--! Previous: sha1:73e2d37ee54fc2e56b3e810ce6e4c5753274f6d7
+--! Hash: sha1:c0ba30099369d08c3a8fb35477199f787234688f
 --! Message: head-starts
 
 -- Who goes first when calls are scarce.

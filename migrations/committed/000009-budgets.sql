@@ -1,5 +1,5 @@
---! Previous: sha1:d7a20ae25013ece41bb16e08bd42d6475d76ff69
---! Hash: sha1:d3e7061a66cd66945344144375bc3984a2a1597c
+--! Previous: sha1:c0ba30099369d08c3a8fb35477199f787234688f
+--! Hash: sha1:8599bdb9e5c3c5b444c6dc7bfb440a1c425d060a
 --! Message: budgets
 
 -- What each API allows, and whether it may be asked now.

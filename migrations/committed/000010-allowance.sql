@@ -1,5 +1,5 @@
---! Previous: sha1:d3e7061a66cd66945344144375bc3984a2a1597c
---! Hash: sha1:53a871dc25126410645bfceecf44d7252ad35645
+--! Previous: sha1:8599bdb9e5c3c5b444c6dc7bfb440a1c425d060a
+--! Hash: sha1:dd6ab2b3ddcd89eddfdc9c58486701b28fbdd238
 --! Message: allowance
 
 -- Spending: the whole state of one API's allowance in one value, so that a batch reads it once, spends from it call by

@@ -1,5 +1,5 @@
---! Previous: sha1:53a871dc25126410645bfceecf44d7252ad35645
---! Hash: sha1:416f9a0ef821cc353a06e09bf19242bd462f3bc6
+--! Previous: sha1:dd6ab2b3ddcd89eddfdc9c58486701b28fbdd238
+--! Hash: sha1:694fa63b04268387b1d2cd776b0f4d6f4f88bdb3
 --! Message: housekeeping
 
 -- Ending what has run its course.

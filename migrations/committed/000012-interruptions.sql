@@ -1,5 +1,5 @@
---! Previous: sha1:416f9a0ef821cc353a06e09bf19242bd462f3bc6
---! Hash: sha1:7ae5eba0a0fed8959b6e59e58cc84a7669508b66
+--! Previous: sha1:694fa63b04268387b1d2cd776b0f4d6f4f88bdb3
+--! Hash: sha1:0a8cce9913898368b75923f982aba7d3590d7b8f
 --! Message: interruptions
 
 -- Lookups that do not end, and parcels that are set aside.

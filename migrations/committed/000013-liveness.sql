@@ -1,5 +1,5 @@
---! Previous: sha1:7ae5eba0a0fed8959b6e59e58cc84a7669508b66
---! Hash: sha1:d255fd0e10b9b7b5ef428b49cb7edd972273395f
+--! Previous: sha1:0a8cce9913898368b75923f982aba7d3590d7b8f
+--! Hash: sha1:a1d9f0847e76991e5d41d9f640a4e7d61cd0c779
 --! Message: liveness
 
 -- Who is alive, and freeing what the dead hold. migrations/README.md tells it as a state machine.

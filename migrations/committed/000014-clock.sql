@@ -1,5 +1,5 @@
---! Previous: sha1:d255fd0e10b9b7b5ef428b49cb7edd972273395f
---! Hash: sha1:1a70680e0a63cf099546342c95e95a732253428e
+--! Previous: sha1:a1d9f0847e76991e5d41d9f640a4e7d61cd0c779
+--! Hash: sha1:d359058053726716b044df8515eaf2c2bf777dae
 --! Message: clock
 
 -- Healing what a wrong clock has written down.

@@ -1,5 +1,5 @@
---! Previous: sha1:1a70680e0a63cf099546342c95e95a732253428e
---! Hash: sha1:7147a3c6d0d30e732225854ba7552e836c444b7d
+--! Previous: sha1:d359058053726716b044df8515eaf2c2bf777dae
+--! Hash: sha1:93ed33afb931f842035086bc1130d268149766ac
 --! Message: dispatch
 
 -- What is due goes into the queue. What may happen when is told in migrations/README.md.

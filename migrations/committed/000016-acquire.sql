@@ -1,5 +1,5 @@
---! Previous: sha1:7147a3c6d0d30e732225854ba7552e836c444b7d
---! Hash: sha1:a9a55603c89246cc0b6d3678b45729dd86f90187
+--! Previous: sha1:93ed33afb931f842035086bc1130d268149766ac
+--! Hash: sha1:4895545790f7e52b6365801ba5dd8ebedf80a836
 --! Message: acquire
 
 -- Permission to look up, and giving it back.

@@ -1,5 +1,5 @@
---! Previous: sha1:a9a55603c89246cc0b6d3678b45729dd86f90187
---! Hash: sha1:cb59a7096e76939cd0898b42035f69e816645105
+--! Previous: sha1:4895545790f7e52b6365801ba5dd8ebedf80a836
+--! Hash: sha1:d774072bfbcf4edef6c72f5759566d22a270264f
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

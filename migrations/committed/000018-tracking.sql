@@ -1,5 +1,5 @@
---! Previous: sha1:cb59a7096e76939cd0898b42035f69e816645105
---! Hash: sha1:386135a9442cd856ac89479b205fef0c5fe33aa5
+--! Previous: sha1:d774072bfbcf4edef6c72f5759566d22a270264f
+--! Hash: sha1:2ea5eb1dc4b5c28ba161f79784fc55a9f4a7b662
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -584,6 +584,12 @@ begin atomic
 end;
 comment on function bookpost.books_current_parcel(bookpost.books) is
   'The parcel it is in now: the live one, else the latest; null: none yet.';
+
+create function bookpost.parcels_is_overdue(parcel bookpost.parcels) returns boolean
+language sql stable
+return coalesce(parcel.overdue_at <= now(), false);
+comment on function bookpost.parcels_is_overdue(bookpost.parcels) is
+  'Whether it is on its way still though its latest expected delivery has passed: overdueAt has come. It comes by the clock, so no change tells of it.';
 
 -- From here on each is asked once for every row of a page, and finds its row by a key: one plan serves all. Without saying
 -- so, the API's force_custom_plan has Postgres 18 plan them anew at each call. Measured for a page of 20 books: 6.7 ms

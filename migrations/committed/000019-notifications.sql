@@ -1,5 +1,5 @@
---! Previous: sha1:386135a9442cd856ac89479b205fef0c5fe33aa5
---! Hash: sha1:e2557c738c5339e27c48d487723176d0599a4e75
+--! Previous: sha1:2ea5eb1dc4b5c28ba161f79784fc55a9f4a7b662
+--! Hash: sha1:defa7c4fa41c4ae7b26719031060353282312545
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

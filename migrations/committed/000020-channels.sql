@@ -1,5 +1,5 @@
---! Previous: sha1:e2557c738c5339e27c48d487723176d0599a4e75
---! Hash: sha1:4269447e64e1f9ab9299960bad8f1be60a04152b
+--! Previous: sha1:defa7c4fa41c4ae7b26719031060353282312545
+--! Hash: sha1:d906fe334cae5e27b13cc4aab04b1e2cb8ffd1df
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

@@ -1,5 +1,5 @@
---! Previous: sha1:4269447e64e1f9ab9299960bad8f1be60a04152b
---! Hash: sha1:a5478eff54affcfa52f1789bd317f0eda887887a
+--! Previous: sha1:d906fe334cae5e27b13cc4aab04b1e2cb8ffd1df
+--! Hash: sha1:33b983160feb4cb708378ad5c90f3708b4aed5a9
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:a5478eff54affcfa52f1789bd317f0eda887887a
---! Hash: sha1:3b24d8d0507566b565f2c4cd31e1f6ee20592f03
+--! Previous: sha1:33b983160feb4cb708378ad5c90f3708b4aed5a9
+--! Hash: sha1:8f61366e2e44647d191432d757e015677d2a1316
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

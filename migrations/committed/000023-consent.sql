@@ -1,5 +1,5 @@
---! Previous: sha1:3b24d8d0507566b565f2c4cd31e1f6ee20592f03
---! Hash: sha1:2e55cacc00dc54cbd955a328dbd9250ad797cabe
+--! Previous: sha1:8f61366e2e44647d191432d757e015677d2a1316
+--! Hash: sha1:a7a4e23464a892cfdcb14a34b5a2ed3ba6327c1a
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

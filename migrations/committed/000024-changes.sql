@@ -1,5 +1,5 @@
---! Previous: sha1:2e55cacc00dc54cbd955a328dbd9250ad797cabe
---! Hash: sha1:c249c06d6207d8c79f62ff7f86617004691b07ae
+--! Previous: sha1:a7a4e23464a892cfdcb14a34b5a2ed3ba6327c1a
+--! Hash: sha1:97054bf4a29ea7780f0c8f6cbe36155348f72784
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

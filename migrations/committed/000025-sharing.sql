@@ -1,5 +1,5 @@
---! Previous: sha1:c249c06d6207d8c79f62ff7f86617004691b07ae
---! Hash: sha1:9b22b3f622370df39359a2869af190d393d0fa35
+--! Previous: sha1:97054bf4a29ea7780f0c8f6cbe36155348f72784
+--! Hash: sha1:be406de02097185907e747af9e8e5ff8f7bf7d34
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

@@ -1,5 +1,5 @@
---! Previous: sha1:9b22b3f622370df39359a2869af190d393d0fa35
---! Hash: sha1:0883e68d1d0a924b9609aee2fe2726827362a318
+--! Previous: sha1:be406de02097185907e747af9e8e5ff8f7bf7d34
+--! Hash: sha1:2fb71d763bb8fa72350b5f528b94e8db8c39244a
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
@@ -272,7 +272,7 @@ grant execute on function
   bookpost.current_user_id(), bookpost.normalize_tracking_number(text), bookpost.unsubscribe(uuid), bookpost.shared_parcel(text)
   to bookpost_visitor, bookpost_member, bookpost_operator;
 grant execute on function
-  bookpost.books_current_parcel(bookpost.books),
+  bookpost.books_current_parcel(bookpost.books), bookpost.parcels_is_overdue(bookpost.parcels),
   bookpost.parcels_tracking_page(bookpost.parcels), bookpost.parcels_last_looked_at(bookpost.parcels),
   bookpost.parcels_next_look_at(bookpost.parcels), bookpost.parcels_did_last_look_work(bookpost.parcels),
   bookpost.tracking_events_is_of_earlier_life(bookpost.tracking_events),

@@ -14,6 +14,7 @@ import { mutations } from "./mutations/mutations.ts";
 import { notificationMessage } from "./notificationMessage.ts";
 import { orderPlugin } from "./orderPlugin.ts";
 import { pageSizePlugin } from "./pageSizePlugin.ts";
+import { parcelOverdueOrder } from "./parcelOverdueOrder.ts";
 import { plainDescriptionPlugin } from "./plainDescriptionPlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
 import { sharedParcel } from "./sharedParcel.ts";
@@ -56,6 +57,7 @@ export const apiPreset: GraphileConfig.Preset = {
     orderPlugin,
     memberListPlugin,
     trackingEventOrder,
+    parcelOverdueOrder,
     filterOperatorsPlugin,
     descriptionPlugin,
     plainDescriptionPlugin,
@@ -65,9 +67,9 @@ export const apiPreset: GraphileConfig.Preset = {
     ...mutations,
     transactionIdPlugin,
     changes,
-    // Everyone sees the carriers, and these keys are never null.
+    // Everyone sees the carriers, and these keys are never null; nor is a yes or no.
     changeNullability({
-      Parcel: { carrier: false },
+      Parcel: { carrier: false, isOverdue: false },
       CarrierCircuit: { api: false },
       // A count is there for whomever one may read.
       User: { unreadNotificationCount: false },

@@ -50,6 +50,8 @@ const tags: JSONPgSmartTags["config"] = {
         status_changed_at: FILTER_AND_ORDER,
         created_at: FILTER_AND_ORDER,
         closed_at: FILTER,
+        // The order itself is parcelOverdueOrder.ts.
+        overdue_at: FILTER,
         // How the database keeps count of what it has told.
         notice_version: HIDDEN,
         told_estimated_until: HIDDEN,
