@@ -2906,9 +2906,13 @@ begin
         v_until := v_now + v_api.lease_duration;
       elsif v_refusal is null and v_room = 0 and v_in_flight + v_calls >= v_api.calls_in_flight then
         v_refusal := 'no_budget';
-        -- One comes back each turn. Who finds no place stands in line behind all who found none before: else thousands would
-        -- ask again every second for a few places. Its length holds for one written before the clock was set back, too.
-        v_turn := bookpost_private.call_duration(v_code) / v_api.calls_in_flight;
+        -- One comes back each turn, no faster than they go out: a permit may lie seconds ahead (next_call). Who finds no place
+        -- stands in line behind all who found none before: else thousands would ask again every second for a few places. Its
+        -- length holds for one written before the clock was set back, too.
+        v_turn := greatest(
+          bookpost_private.call_duration(v_code) / v_api.calls_in_flight,
+          v_allowance.release_spacing, (select max(s.spacing) from unnest(v_allowance.spacings) s (spacing))
+        );
         v_line := greatest(v_now + v_turn * (v_api.calls_in_flight - 1), v_budget.waiting_until);
       end if;
       if v_turn is not null then

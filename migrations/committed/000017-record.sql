@@ -1,5 +1,5 @@
---! Previous: sha1:4895545790f7e52b6365801ba5dd8ebedf80a836
---! Hash: sha1:d774072bfbcf4edef6c72f5759566d22a270264f
+--! Previous: sha1:c59ecf7e42880c0f1df226f174e7c19064c13726
+--! Hash: sha1:38f79cc78f4c8ea7238a32e4daf0e08aa6580255
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.

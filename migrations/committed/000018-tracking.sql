@@ -1,5 +1,5 @@
---! Previous: sha1:d774072bfbcf4edef6c72f5759566d22a270264f
---! Hash: sha1:2ea5eb1dc4b5c28ba161f79784fc55a9f4a7b662
+--! Previous: sha1:38f79cc78f4c8ea7238a32e4daf0e08aa6580255
+--! Hash: sha1:6a8cb17ca47b81755b0056683b5783864dff50e8
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:2ea5eb1dc4b5c28ba161f79784fc55a9f4a7b662
---! Hash: sha1:defa7c4fa41c4ae7b26719031060353282312545
+--! Previous: sha1:6a8cb17ca47b81755b0056683b5783864dff50e8
+--! Hash: sha1:bc8f9bb36e350fafdcbe19ac7b8802c0d257804b
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

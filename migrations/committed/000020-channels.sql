@@ -1,5 +1,5 @@
---! Previous: sha1:defa7c4fa41c4ae7b26719031060353282312545
---! Hash: sha1:d906fe334cae5e27b13cc4aab04b1e2cb8ffd1df
+--! Previous: sha1:bc8f9bb36e350fafdcbe19ac7b8802c0d257804b
+--! Hash: sha1:bc729ddb34e8967dcdae7d0ca97929e0feecbacd
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

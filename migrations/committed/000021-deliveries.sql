@@ -1,5 +1,5 @@
---! Previous: sha1:d906fe334cae5e27b13cc4aab04b1e2cb8ffd1df
---! Hash: sha1:33b983160feb4cb708378ad5c90f3708b4aed5a9
+--! Previous: sha1:bc729ddb34e8967dcdae7d0ca97929e0feecbacd
+--! Hash: sha1:f6282b7789e314d6d93ff84a47e39938fba6a150
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:33b983160feb4cb708378ad5c90f3708b4aed5a9
---! Hash: sha1:8f61366e2e44647d191432d757e015677d2a1316
+--! Previous: sha1:f6282b7789e314d6d93ff84a47e39938fba6a150
+--! Hash: sha1:d40153b95981a01d7c0b5d52b33c5579a123f3d9
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

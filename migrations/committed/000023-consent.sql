@@ -1,5 +1,5 @@
---! Previous: sha1:8f61366e2e44647d191432d757e015677d2a1316
---! Hash: sha1:a7a4e23464a892cfdcb14a34b5a2ed3ba6327c1a
+--! Previous: sha1:d40153b95981a01d7c0b5d52b33c5579a123f3d9
+--! Hash: sha1:5ff6768c5d82ad6d7e0bfa40268abc0f59e47708
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:a7a4e23464a892cfdcb14a34b5a2ed3ba6327c1a
---! Hash: sha1:97054bf4a29ea7780f0c8f6cbe36155348f72784
+--! Previous: sha1:5ff6768c5d82ad6d7e0bfa40268abc0f59e47708
+--! Hash: sha1:ad994553c380667147d164be0893af18eec199e2
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

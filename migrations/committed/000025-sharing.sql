@@ -1,5 +1,5 @@
---! Previous: sha1:97054bf4a29ea7780f0c8f6cbe36155348f72784
---! Hash: sha1:be406de02097185907e747af9e8e5ff8f7bf7d34
+--! Previous: sha1:ad994553c380667147d164be0893af18eec199e2
+--! Hash: sha1:c891ee7d217fac7f7094d017f09c62aa10e0e6c7
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

@@ -1,5 +1,5 @@
---! Previous: sha1:be406de02097185907e747af9e8e5ff8f7bf7d34
---! Hash: sha1:2fb71d763bb8fa72350b5f528b94e8db8c39244a
+--! Previous: sha1:c891ee7d217fac7f7094d017f09c62aa10e0e6c7
+--! Hash: sha1:4123b0d93ed323537a21d5633ac7f9358dd35941
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

@@ -146,6 +146,12 @@ describe("no more than can flow in a minute", () => {
       expect(Math.min(...waits)).toBeLessThan(1600);
     });
 
+    test("at an API that is asked slowly, each a call later", async () => {
+      const { ids, ask } = await refusedOf(6, { call_windows: { "1 second": 1 } });
+      // 1.1 s from call to call; the calls themselves would end every 500 ms.
+      expect(steps(await ask(ids))).toEqual([1100, 1100, 1100]);
+    });
+
     test("stands in line behind those who were refused before, whoever asked for them", async () => {
       const { ids, ask } = await refusedOf(8);
       const first = await ask(ids.slice(0, 5));
