@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buildSchema, isObjectType } from "postgraphile/graphql";
+import { buildSchema, isEnumType, isObjectType } from "postgraphile/graphql";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { printApiSchema } from "../../src/graphql/printApiSchema.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
@@ -8,6 +8,13 @@ import { type SeededBook, seedBook, seedUser } from "./seedBooks.ts";
 import { signToken, startTestApi, type TestApi } from "./startTestApi.ts";
 
 const KEPT = await readFile(join(import.meta.dirname, "../../src/graphql/schema.graphql"), "utf8");
+
+/** Table of words → its enum, and the column that has the words. */
+const ENUM_OF = {
+  circuit_states: ["CircuitState", "state"],
+  notification_kinds: ["NotificationKind", "kind"],
+  parcel_statuses: ["ParcelStatus", "status"],
+} as const;
 
 let db: TestDatabase;
 let api: TestApi;
@@ -121,6 +128,23 @@ describe("the schema", () => {
     expect(KEPT).not.toContain("NATURAL");
   });
 
+  it("has an enum in place of each table of words, with its rows as values", async () => {
+    const schema = buildSchema(KEPT);
+    const { rows: tables } = await db.pool.query(
+      `select table_name as name from information_schema.columns
+       where table_schema = 'bookpost' and column_name = 'description' and is_nullable = 'NO' order by name`,
+    );
+    expect(tables.map(({ name }) => name)).toEqual(Object.keys(ENUM_OF));
+    for (const [table, [type, column]] of Object.entries(ENUM_OF)) {
+      const { rows } = await db.pool.query(
+        `select upper(${column}) as name, description from bookpost.${table} order by name`,
+      );
+      const found = schema.getType(type);
+      const values = isEnumType(found) ? found.getValues() : [];
+      expect(values.map(({ name, description }) => ({ name, description }))).toEqual(rows);
+    }
+  });
+
   it("takes its descriptions from the database's comments", () => {
     expect(KEPT).toContain("The carrier's own words for its present state.");
     expect(KEPT).toContain("When the carrier is asked next; null: not at all.");
@@ -203,12 +227,13 @@ describe("from one thing to the next", () => {
 
   it("a notification leads to its book, parcel and person", async () => {
     const { notifications } = await ask(
-      "{ notifications { totalCount nodes { book { title } parcel { id } user { name } readAt } } }",
+      "{ notifications { totalCount nodes { kind book { title } parcel { id } user { name } readAt } } }",
     );
     expect(notifications).toEqual({
       totalCount: 1,
       nodes: [
         {
+          kind: "STAGE",
           book: { title: "Ulysses" },
           parcel: { id: seeded.parcelId },
           user: { name: "Ada" },
