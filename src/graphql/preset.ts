@@ -4,6 +4,7 @@ import { PgManyToManyPreset } from "@graphile-contrib/pg-many-to-many";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { changeNullability } from "postgraphile/utils";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
+import { apiNamesPlugin } from "./apiNamesPlugin.ts";
 import { changes } from "./changes.ts";
 import { currentUser } from "./currentUser.ts";
 import { descriptionPlugin } from "./descriptionPlugin.ts";
@@ -57,6 +58,7 @@ export const apiPreset: GraphileConfig.Preset = {
     filterOperatorsPlugin,
     descriptionPlugin,
     plainDescriptionPlugin,
+    apiNamesPlugin,
     notificationMessage,
     sharedParcel,
     currentUser,
