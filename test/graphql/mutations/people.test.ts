@@ -343,6 +343,15 @@ describe("a phone number", () => {
     });
   });
 
+  it.each(["", "(input: null)", "(input: {})", "(input: { userId: null })"])(
+    "is that of who is signed in where the request is %j",
+    async (input) => {
+      expect(
+        await world.ask("ann", `mutation { requestPhoneVerification${input} { user { id } } }`),
+      ).toEqual({ requestPhoneVerification: { user: { id: world.ids.ann } } });
+    },
+  );
+
   it("gets three codes an hour and no more", async () => {
     for (let i = 0; i < 3; i++)
       await world.mutate("ann", "requestPhoneVerification", {}, "user { id }");
