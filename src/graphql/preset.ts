@@ -18,6 +18,7 @@ import { plainDescriptionPlugin } from "./plainDescriptionPlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
 import { sharedParcel } from "./sharedParcel.ts";
 import { singleRowPlugin } from "./singleRowPlugin.ts";
+import { timeOfDayPlugin } from "./timeOfDayPlugin.ts";
 import { trackingEventOrder } from "./trackingEventOrder.ts";
 import { transactionIdPlugin } from "./transactionIdPlugin.ts";
 
@@ -56,6 +57,7 @@ export const apiPreset: GraphileConfig.Preset = {
     orderPlugin,
     trackingEventOrder,
     filterOperatorsPlugin,
+    timeOfDayPlugin,
     descriptionPlugin,
     plainDescriptionPlugin,
     apiNamesPlugin,
