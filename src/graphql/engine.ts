@@ -17,6 +17,7 @@ import {
 import { createMaskError, type LogError } from "./maskError.ts";
 import { mutationChargePlugin } from "./mutationChargePlugin.ts";
 import { apiPreset } from "./preset.ts";
+import { refusalFormPlugin } from "./refusalFormPlugin.ts";
 import type { ChangeHub } from "./subscriptions/changeHub.ts";
 import { subscriptionTimeoutPlugin } from "./subscriptions/subscriptionTimeoutPlugin.ts";
 import { trustedDocumentPlugin } from "./trustedDocumentPlugin.ts";
@@ -65,6 +66,7 @@ export async function createEngine(pool: pg.Pool, options: EngineOptions): Promi
       documentRulePlugin(rules),
       mutationChargePlugin(options.charge),
       subscriptionTimeoutPlugin,
+      refusalFormPlugin,
     ],
     pgServices: [createApiService(pool)],
     grafast: {
