@@ -19,6 +19,7 @@ import { mutationChargePlugin } from "./mutationChargePlugin.ts";
 import { apiPreset } from "./preset.ts";
 import { refusalFormPlugin } from "./refusalFormPlugin.ts";
 import type { ChangeHub } from "./subscriptions/changeHub.ts";
+import { pacePlugin } from "./subscriptions/pacePlugin.ts";
 import { subscriptionTimeoutPlugin } from "./subscriptions/subscriptionTimeoutPlugin.ts";
 import { trustedDocumentPlugin } from "./trustedDocumentPlugin.ts";
 import { checkTrustedDocuments, type TrustedDocuments } from "./trustedDocuments.ts";
@@ -66,6 +67,7 @@ export async function createEngine(pool: pg.Pool, options: EngineOptions): Promi
       documentRulePlugin(rules),
       mutationChargePlugin(options.charge),
       subscriptionTimeoutPlugin,
+      pacePlugin,
       refusalFormPlugin,
     ],
     pgServices: [createApiService(pool)],

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { request as httpRequest } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { CHANGE_HUB } from "../../src/graphql/limits.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { until } from "../helpers/until.ts";
 import { openSocket, type TestSocket } from "./openSocket.ts";
@@ -98,5 +99,59 @@ describe("the process's WebSockets", () => {
     expect(JSON.parse(text)).toEqual({
       errors: [{ message: expect.any(String), extensions: { code } }],
     });
+  });
+});
+
+describe("a client that does not read", () => {
+  /** Fifteen times the parcel's text, 15 MB: far more than an operating system takes in for a socket that nobody reads. */
+  const LONG = `subscription { changed { change { kind book { title } parcel { ${Array.from("abcdefghijklmno", (a) => `${a}: rawText`).join(" ")} } } } }`;
+  const MEGABYTE = 2 ** 20;
+
+  it("holds back its own events, not those of its owner's other one, and is told in place of what did not fit to read on", {
+    timeout: 60_000,
+  }, async () => {
+    const api = await startApiForTest(db);
+    const { token, book } = person("Ada");
+    const slow = await listening(api.url, "Ada", LONG);
+    const quick = await listening(api.url, "Ada");
+    const { latestCursor } = (await api.query("{ latestCursor }", { token })).body.data;
+    slow.socket.pause();
+    await db.pool.query("update bookpost.parcels set raw_text = repeat('x', $1) where id = $2", [
+      MEGABYTE,
+      book.parcelId,
+    ]);
+    expect((await quick.event()).data.changed.change.kind).toBe("PARCEL");
+    // Half of what may wait at a time, so that who reads never has too much waiting.
+    for (let round = 0; round < 3; round++) {
+      await addBooks("Ada", "One of many", CHANGE_HUB.waiting / 2);
+      for (let n = 0; n < CHANGE_HUB.waiting / 2; n++)
+        expect((await quick.event()).data.changed.change.book.title).toBe("One of many");
+    }
+    slow.socket.resume();
+    await addBooks("Ada", "The last");
+    const heard = [];
+    while (heard.at(-1) !== "The last") {
+      const { change } = (await slow.event()).data.changed;
+      heard.push(change && (change.book?.title ?? change.kind));
+    }
+    expect(heard[0]).toBe("PARCEL");
+    expect(heard).toContain(null);
+    expect(heard.length).toBeLessThan(CHANGE_HUB.waiting * 1.5);
+
+    const titles = [];
+    for (let after = latestCursor, hasNextPage = true; hasNextPage; ) {
+      const { body } = await api.query(
+        "query ($after: String!) { changes(first: 100, after: $after) { nodes { book { title } } pageInfo { endCursor hasNextPage } } }",
+        { token, variables: { after } },
+      );
+      titles.push(
+        ...body.data.changes.nodes.map((n: { book: { title: string } }) => n.book?.title),
+      );
+      ({ endCursor: after, hasNextPage } = body.data.changes.pageInfo);
+    }
+    expect(titles.filter((title) => title === "One of many")).toHaveLength(
+      CHANGE_HUB.waiting * 1.5,
+    );
+    expect(titles.at(-1)).toBe("The last");
   });
 });
