@@ -27,6 +27,8 @@ function inOurForm(status: number, error: Told): Told {
 
 function rewrite(result: Result): Result {
   if (result.type !== "buffer" || FORMS[result.statusCode] === undefined) return result;
+  // A file of the page for trying queries.
+  if (!result.headers["content-type"]?.includes("json")) return result;
   const { errors, ...rest } = JSON.parse(result.buffer.toString());
   const body = { ...rest, errors: errors.map((e: Told) => inOurForm(result.statusCode, e)) };
   const buffer = Buffer.from(JSON.stringify(body));
