@@ -17,7 +17,9 @@ import {
 import { createMaskError, type LogError } from "./maskError.ts";
 import { mutationChargePlugin } from "./mutationChargePlugin.ts";
 import { apiPreset } from "./preset.ts";
+import { refusalFormPlugin } from "./refusalFormPlugin.ts";
 import type { ChangeHub } from "./subscriptions/changeHub.ts";
+import { pacePlugin } from "./subscriptions/pacePlugin.ts";
 import { subscriptionTimeoutPlugin } from "./subscriptions/subscriptionTimeoutPlugin.ts";
 import { trustedDocumentPlugin } from "./trustedDocumentPlugin.ts";
 import { checkTrustedDocuments, type TrustedDocuments } from "./trustedDocuments.ts";
@@ -65,6 +67,8 @@ export async function createEngine(pool: pg.Pool, options: EngineOptions): Promi
       documentRulePlugin(rules),
       mutationChargePlugin(options.charge),
       subscriptionTimeoutPlugin,
+      pacePlugin,
+      refusalFormPlugin,
     ],
     pgServices: [createApiService(pool)],
     grafast: {

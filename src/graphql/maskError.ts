@@ -87,9 +87,13 @@ export function createMaskError(log: LogError): (error: GraphQLError) => GraphQL
   return (error) => {
     const cause = error.originalError as (Error & DatabaseErrorFields) | undefined | null;
     if (cause === undefined || cause === null || cause instanceof GraphQLError) {
-      // A variable that its type refuses has no code of its own.
-      const code = BAD_VARIABLE.test(error.message) && { code: "BAD_INPUT" };
-      return say(error, withoutSuggestion(error.message), { ...code, ...error.extensions });
+      // GraphQL's own have no code: a variable that its type refuses, an operation that the document does not have.
+      const code = BAD_VARIABLE.test(error.message) ? "BAD_INPUT" : "BAD_REQUEST";
+      const isOfRequest = error.path === undefined;
+      return say(error, withoutSuggestion(error.message), {
+        ...(isOfRequest && { code }),
+        ...error.extensions,
+      });
     }
     if (isSafeError(cause)) return say(error, cause.message, cause.extensions ?? {});
     const ours = OUR_SQLSTATES[cause.code as keyof typeof OUR_SQLSTATES];

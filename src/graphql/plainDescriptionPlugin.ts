@@ -37,6 +37,7 @@ function describeType(name: string): string | null {
 const ENUMS: Readonly<Record<string, string>> = {
   ParcelStatus: "The stage of a parcel, in the same words for every carrier.",
   CircuitState: "Whether an API is asked: the state of its circuit breaker.",
+  NotificationKind: "What a notification tells of.",
 };
 
 /**

@@ -4,6 +4,7 @@ import { PgManyToManyPreset } from "@graphile-contrib/pg-many-to-many";
 import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { changeNullability } from "postgraphile/utils";
 import { PostGraphileConnectionFilterPreset } from "postgraphile-plugin-connection-filter";
+import { apiNamesPlugin } from "./apiNamesPlugin.ts";
 import { changes } from "./changes.ts";
 import { currentUser } from "./currentUser.ts";
 import { descriptionPlugin } from "./descriptionPlugin.ts";
@@ -19,6 +20,7 @@ import { plainDescriptionPlugin } from "./plainDescriptionPlugin.ts";
 import { schemaTags } from "./schemaTags.ts";
 import { sharedParcel } from "./sharedParcel.ts";
 import { singleRowPlugin } from "./singleRowPlugin.ts";
+import { timeOfDayPlugin } from "./timeOfDayPlugin.ts";
 import { trackingEventOrder } from "./trackingEventOrder.ts";
 import { transactionIdPlugin } from "./transactionIdPlugin.ts";
 
@@ -59,8 +61,10 @@ export const apiPreset: GraphileConfig.Preset = {
     trackingEventOrder,
     parcelOverdueOrder,
     filterOperatorsPlugin,
+    timeOfDayPlugin,
     descriptionPlugin,
     plainDescriptionPlugin,
+    apiNamesPlugin,
     notificationMessage,
     sharedParcel,
     currentUser,

@@ -151,6 +151,7 @@ const tags: JSONPgSmartTags["config"] = {
     },
     "bookpost.parcel_statuses": { tags: { enum: true } },
     "bookpost.circuit_states": { tags: { enum: true } },
+    "bookpost.notification_kinds": { tags: { enum: true } },
   },
 };
 

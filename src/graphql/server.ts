@@ -19,7 +19,7 @@ import { rememberTokens } from "./rememberTokens.ts";
 import { createRequestHandler } from "./requestHandler.ts";
 import { createSharedParcelReader } from "./sharedParcelReader.ts";
 import { createChangeHub } from "./subscriptions/changeHub.ts";
-import { createSocketServer } from "./subscriptions/socketServer.ts";
+import { createSocketServer, type WebSocketLimits } from "./subscriptions/socketServer.ts";
 import { readTrustedDocuments } from "./trustedDocuments.ts";
 import { createUnsubscribe } from "./unsubscribe.ts";
 
@@ -37,6 +37,8 @@ export interface ApiOptions {
   readonly log?: LogError;
   /** Requests a minute, for who measures or tests; `RATE_PER_MINUTE` if left out. */
   readonly rateLimits?: RateLimits;
+  /** For who tests; `WEBSOCKETS` if left out. */
+  readonly webSocketLimits?: WebSocketLimits;
 }
 
 export interface Api {
@@ -97,7 +99,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       log,
     });
     const isOpen = readToken === null;
-    const sockets = createSocketServer({ config, isOpen, admission, engine, log });
+    const limits = options.webSocketLimits;
+    const sockets = createSocketServer({ config, isOpen, admission, engine, log, limits });
     const server = createServer(
       {
         requestTimeout: RECEIVE_TIMEOUT_MS,

@@ -1,14 +1,7 @@
-import { loadOneWithPgClient, type PgClient } from "postgraphile/@dataplan/pg";
-import type { NodePostgresPgClient } from "postgraphile/@dataplan/pg/adaptors/pg";
+import { loadOneWithPgClient } from "postgraphile/@dataplan/pg";
 import type { FieldArgs, Step } from "postgraphile/grafast";
 import { extendSchema, gql } from "postgraphile/utils";
 import { readSharedParcels } from "../sql/readSharedParcels.ts";
-
-/** Outside of the plan, so that grafast knows it again and asks once for all. */
-const readParcels = (client: PgClient, tokens: readonly string[]) =>
-  client.withTransaction((own) =>
-    readSharedParcels((own as NodePostgresPgClient).rawClient, tokens),
-  );
 
 /** Whoever has the token of a public link sees its one parcel. */
 export const sharedParcel: GraphileConfig.Plugin = extendSchema((build) => {
@@ -69,7 +62,7 @@ export const sharedParcel: GraphileConfig.Plugin = extendSchema((build) => {
             return loadOneWithPgClient(
               executor,
               fieldArgs.getRaw("token") as Step<string>,
-              readParcels,
+              readSharedParcels,
             );
           },
         },

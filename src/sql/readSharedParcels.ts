@@ -1,5 +1,3 @@
-import type { Queryable } from "../db/withTransaction.ts";
-
 /** Where the parcel of a public link is. Times as Postgres writes them in JSON: instants with their offset, wall clocks without. */
 export interface SharedParcel {
   readonly carrierName: string;
@@ -20,13 +18,24 @@ export interface SharedParcel {
   readonly expiresAt: string;
 }
 
+/** A client of ours or of PostGraphile's. */
+interface Queryable {
+  query(query: {
+    text: string;
+    values: unknown[];
+    name: string;
+  }): Promise<{ readonly rows: readonly unknown[] }>;
+}
+
 /** The parcels that these tokens open, each in its token's place; null where a token opens none. */
 export async function readSharedParcels(
   db: Queryable,
   tokens: readonly string[],
 ): Promise<readonly (SharedParcel | null)[]> {
-  const { rows } = await db.query<{ parcel: SharedParcel | null }>(
-    `select case when s.status is not null then json_build_object(
+  const { rows } = await db.query({
+    // A read with a name needs no transaction around it (pipelinedReads.ts).
+    name: "read_shared_parcels",
+    text: `select case when s.status is not null then json_build_object(
              'carrierName', s.carrier_name, 'status', s.status, 'statusChangedAt', s.status_changed_at,
              'estimatedFrom', s.estimated_from, 'estimatedUntil', s.estimated_until,
              'estimatedTimeZone', s.estimated_time_zone, 'isEstimateADate', s.is_estimate_a_date,
@@ -37,7 +46,7 @@ export async function readSharedParcels(
            from unnest($1::text[]) with ordinality as t (token, place)
            left join lateral bookpost.shared_parcel(t.token) s on true
            order by t.place`,
-    [tokens],
-  );
-  return rows.map(({ parcel }) => parcel);
+    values: [tokens],
+  });
+  return (rows as readonly { parcel: SharedParcel | null }[]).map(({ parcel }) => parcel);
 }

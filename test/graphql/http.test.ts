@@ -58,6 +58,16 @@ async function post(url: string, headers: Record<string, string>, path = "/graph
   return { status: response.statusCode as number, text };
 }
 
+/** The code of a refusal, which is told in one form whoever refuses: one error, a sentence, and the code alone beside it. */
+function codeOf(text: string): string {
+  const { errors, ...rest } = JSON.parse(text);
+  expect(rest).toEqual({});
+  expect(errors).toEqual([
+    { message: expect.stringMatching(/\S/), extensions: { code: expect.any(String) } },
+  ]);
+  return errors[0].extensions.code;
+}
+
 describe("a question", () => {
   it("is a POST of JSON", async () => {
     const headers = { "content-type": "application/json; charset=utf-8" };
@@ -73,6 +83,7 @@ describe("a question", () => {
       const url = `${api.url}/graphql?query=${encodeURIComponent("{ carriers { totalCount } }")}`;
       const answer = await get(url, { method, headers: { accept: "text/html" } });
       expect(answer.status).toBe(405);
+      if (method !== "HEAD") expect(codeOf(answer.text)).toBe("METHOD_NOT_ALLOWED");
       expect(answer.headers.get("allow")).toBe("POST");
       expect(answer.headers.get("access-control-allow-origin")).toBeNull();
       expect(answer.text).not.toMatch(/html|totalCount/);
@@ -80,15 +91,22 @@ describe("a question", () => {
   );
 
   it.each([
-    ["text/plain", 415],
-    ["application/x-www-form-urlencoded", 415],
-    ["multipart/form-data; boundary=x", 415],
-    ["application/graphql", 415],
-    ["", 400],
-  ])("cannot be of type %s", async (type, status) => {
+    ["text/plain", 415, "UNSUPPORTED_MEDIA_TYPE"],
+    ["application/x-www-form-urlencoded", 415, "UNSUPPORTED_MEDIA_TYPE"],
+    ["multipart/form-data; boundary=x", 415, "UNSUPPORTED_MEDIA_TYPE"],
+    ["application/graphql", 415, "UNSUPPORTED_MEDIA_TYPE"],
+    ["", 400, "BAD_REQUEST"],
+  ])("cannot be of type %s", async (type, status, code) => {
     const answer = await post(api.url, { "content-type": type });
     expect(answer.status).toBe(status);
+    expect(codeOf(answer.text)).toBe(code);
     expect(answer.text).not.toContain("UPS");
+  });
+
+  it("cannot want an answer of another type", async () => {
+    const answer = await post(api.url, { accept: "text/html" });
+    expect(answer.status).toBe(406);
+    expect(codeOf(answer.text)).toBe("NOT_ACCEPTABLE");
   });
 
   it.each([
@@ -102,8 +120,18 @@ describe("a question", () => {
     const headers = { "content-type": "application/json" };
     const answer = await get(`${api.url}/graphql`, { method: "POST", headers, body });
     expect(answer.status).toBe(400);
-    expect(answer.body.errors).toHaveLength(1);
+    expect(codeOf(answer.text)).toBe("BAD_REQUEST");
   });
+
+  it.each(["application/json", "application/graphql-response+json"])(
+    "cannot name an operation that the document lacks, answered as %s",
+    async (accept) => {
+      const headers = { "content-type": "application/json", accept };
+      const body = '{"query":"query a { __typename }","operationName":"b"}';
+      const answer = await get(`${api.url}/graphql`, { method: "POST", headers, body });
+      expect(codeOf(answer.text)).toBe("BAD_REQUEST");
+    },
+  );
 
   it("cannot have more than 50 kB, said beforehand or not", async () => {
     const body = JSON.stringify({ query: "{ __typename }", variables: { x: "x".repeat(50_000) } });
@@ -118,6 +146,9 @@ describe("a question", () => {
       duplex: "half",
     } as RequestInit);
     expect(unsaid.status).toBe(413);
+    expect(codeOf(said.text)).toBe("BODY_TOO_BIG");
+    expect(unsaid.body).toEqual(said.body);
+    expect(unsaid.headers.get("connection")).toBe("close");
   });
 
   it("that would change to HTTP/2 is answered as it is", async () => {

@@ -32,10 +32,14 @@ export async function openSocket(
     protocol?: string;
     /** Left open when the test ends, for one made before the tests. */
     outlivesTest?: boolean;
+    /** Whether pings are answered; false: as by a peer that is gone without a word. */
+    autoPong?: boolean;
   } = {},
 ): Promise<TestSocket> {
   const { headers, path = "/graphql", protocol = "graphql-transport-ws" } = options;
-  const socket = new WebSocket(`${url.replace("http", "ws")}${path}`, protocol, { headers });
+  const address = `${url.replace("http", "ws")}${path}`;
+  const { autoPong = true } = options;
+  const socket = new WebSocket(address, protocol, { headers, autoPong });
   if (!options.outlivesTest) onTestFinished(() => socket.terminate());
   const messages: Record<string, unknown>[] = [];
   let arrived = Promise.withResolvers<void>();

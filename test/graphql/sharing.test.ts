@@ -283,3 +283,18 @@ it("a mutation counts four requests: the next ones find less left", async () => 
   expect(await share(ben, {}, slow)).toBe("NOT_FOUND");
   expect([(await ask()).status, (await ask()).status]).toEqual([200, 429]);
 });
+
+it("sharedParcel is one read for an app that asks for it, however many it asks for", async () => {
+  const { token } = await share();
+  const statements = await statementsOf(async () => {
+    const { body } = await api.query(
+      `{ a: sharedParcel(token: "${token}") { status } b: sharedParcel(token: "nobody's") { status } }`,
+    );
+    expect(body).toEqual({ data: { a: { status: "IN_TRANSIT" }, b: null } });
+  });
+  expect(statements).toEqual([
+    expect.stringMatching(/^begin read only;/),
+    expect.stringContaining("bookpost.shared_parcel"),
+    "commit",
+  ]);
+});

@@ -1,8 +1,10 @@
 import { SignJWT } from "jose";
 import { onTestFinished } from "vitest";
 import { type AccessConfig, readAccessConfig } from "../../src/accessConfig.ts";
+import { WEBSOCKETS } from "../../src/graphql/limits.ts";
 import type { RateLimits } from "../../src/graphql/rateLimit.ts";
 import { startApi } from "../../src/graphql/server.ts";
+import type { WebSocketLimits } from "../../src/graphql/subscriptions/socketServer.ts";
 import { Secret } from "../../src/secret.ts";
 import type { TestDatabase } from "../helpers/database.ts";
 
@@ -72,6 +74,8 @@ export async function startTestApi(
     access?: Partial<AccessConfig>;
     rateLimits?: RateLimits;
     allowedOrigins?: readonly string[];
+    /** In place of some of `WEBSOCKETS`. */
+    webSocketLimits?: Partial<WebSocketLimits>;
   } = {},
 ): Promise<TestApi> {
   const log: string[] = [];
@@ -90,6 +94,7 @@ export async function startTestApi(
     apiDatabaseUrl: db.apiUrl,
     log: (sentence) => log.push(sentence),
     rateLimits: options.rateLimits ?? UNLIMITED,
+    webSocketLimits: { ...WEBSOCKETS, ...options.webSocketLimits },
   });
   return {
     ...api,

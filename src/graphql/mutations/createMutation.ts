@@ -41,7 +41,8 @@ const SHOWN = {
 } as const;
 
 /**
- * One field of Mutation, with one `input` and a payload. Whether the viewer may
+ * One field of Mutation, with one `input` and a payload; the input may be left
+ * out where the mutation has a meaning without any of its fields. Whether the viewer may
  * is the database's to decide; refusals arrive as code and sentence.
  */
 export function createMutation<Said, Meant>(
@@ -62,7 +63,8 @@ export function createMutation<Said, Meant>(
               const $meant = lambda([$input, context().get("pgSettings")], ([said, settings]) =>
                 inApiWords(async () => {
                   requireSignedIn(settings?.role);
-                  return spec.read(said as Said);
+                  // Left out only where a mutation's `input` may be: then it has no required field.
+                  return spec.read((said ?? {}) as Said);
                 }),
               );
               return sideEffectWithPgClient(

@@ -14,7 +14,7 @@ export const requestPhoneVerification = createMutation({
       verifyPhone within 10 minutes. 3 an hour and 10 a day are sent.
       """
       requestPhoneVerification(
-        input: RequestPhoneVerificationInput!
+        input: RequestPhoneVerificationInput
       ): RequestPhoneVerificationPayload
     }
 

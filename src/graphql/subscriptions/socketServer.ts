@@ -28,6 +28,9 @@ export interface SocketServer {
   close(): Promise<void>;
 }
 
+/** What WebSockets may do; the numbers are in `limits.ts`. */
+export type WebSocketLimits = Readonly<Record<keyof typeof WEBSOCKETS, number>>;
+
 interface Extra {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
@@ -41,9 +44,11 @@ const CLOSE_CODES: Readonly<Record<number, number>> = { 429: 4429, 503: 1013 };
 /** setTimeout takes no more: 24 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-function refuse(socket: Duplex, status: string, sentence: string): void {
+/** As `refuse` in answer.ts does it where there is a response to write to. */
+function refuse(socket: Duplex, status: string, code: string, message: string): void {
+  const body = `${JSON.stringify({ errors: [{ message, extensions: { code } }] })}\n`;
   socket.end(
-    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(sentence)}\r\n\r\n${sentence}`,
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
 }
 
@@ -64,8 +69,10 @@ export function createSocketServer(options: {
   readonly admission: Admission;
   readonly engine: Engine;
   readonly log: LogError;
+  /** For who tests; `WEBSOCKETS` if left out. */
+  readonly limits?: WebSocketLimits;
 }): SocketServer {
-  const { config, isOpen, admission, engine, log } = options;
+  const { config, isOpen, admission, engine, log, limits = WEBSOCKETS } = options;
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_BODY_BYTES,
@@ -79,7 +86,7 @@ export function createSocketServer(options: {
     extra.viewer = viewer;
     const user = `${viewer.role} ${viewer.userId?.toLowerCase()}`;
     const count = perUser.get(user) ?? 0;
-    if (count >= WEBSOCKETS.perUser) return false;
+    if (count >= limits.perUser) return false;
     perUser.set(user, count + 1);
     let timer: NodeJS.Timeout | undefined;
     const endInTime = () => {
@@ -117,19 +124,19 @@ export function createSocketServer(options: {
     // It may have gone while the token was looked at, and then nobody would count it off.
     if (socket.readyState !== socket.OPEN) return false;
     if (admit(ctx.extra, viewer)) return true;
-    socket.close(4429, `A user has at most ${WEBSOCKETS.perUser} WebSockets at once.`);
+    socket.close(4429, `A user has at most ${limits.perUser} WebSockets at once.`);
     return false;
   }
 
   const protocol = makeServer<ConnectionInitMessage["payload"], Extra>({
     ...engine.socketConfig,
-    connectionInitWaitTimeout: WEBSOCKETS.initMs,
+    connectionInitWaitTimeout: limits.initMs,
     onConnect: connect,
     async onSubscribe(ctx, id, payload) {
-      if (Object.keys(ctx.subscriptions).length > WEBSOCKETS.subscriptions)
+      if (Object.keys(ctx.subscriptions).length > limits.subscriptions)
         return [
           new GraphQLError(
-            `A WebSocket has at most ${WEBSOCKETS.subscriptions} subscriptions at once.`,
+            `A WebSocket has at most ${limits.subscriptions} subscriptions at once.`,
             { extensions: { code: "TOO_MANY" } },
           ),
         ];
@@ -154,7 +161,7 @@ export function createSocketServer(options: {
       alive.delete(socket);
       socket.ping();
     }
-  }, WEBSOCKETS.pingMs);
+  }, limits.pingMs);
   pinging.unref();
 
   function serve(socket: WebSocket, request: IncomingMessage): void {
@@ -176,12 +183,12 @@ export function createSocketServer(options: {
         close: (code, reason) => socket.close(code, reason),
         onMessage: (take) =>
           socket.on("message", async (data) => {
-            if (Date.now() - countedAt > WEBSOCKETS.pingMs) {
+            if (Date.now() - countedAt > limits.pingMs) {
               messages = 0;
               countedAt = Date.now();
             }
             messages += 1;
-            if (messages > WEBSOCKETS.messages)
+            if (messages > limits.messages)
               return socket.close(4429, "Too many messages. Wait a minute.");
             try {
               await take(String(data));
@@ -207,17 +214,24 @@ export function createSocketServer(options: {
       socket.on("error", () => {});
       const isLocal = !isOpen || isMeantForLoopback(request);
       if (request.url?.split("?", 1)[0] !== "/graphql")
-        return refuse(socket, "404 Not Found", "There is nothing here. GraphQL is at /graphql.");
+        return refuse(
+          socket,
+          "404 Not Found",
+          "NOT_FOUND",
+          "There is nothing here. GraphQL is at /graphql.",
+        );
       if (!isLocal || !isAllowedOrigin(request, config.allowedOrigins ?? []))
         return refuse(
           socket,
           "403 Forbidden",
+          "FORBIDDEN",
           "Pages of this origin may not open a WebSocket here. Set ALLOWED_ORIGINS.",
         );
-      if (sockets.clients.size >= WEBSOCKETS.atOnce)
+      if (sockets.clients.size >= limits.atOnce)
         return refuse(
           socket,
           "503 Service Unavailable",
+          "UNAVAILABLE",
           "Too many WebSockets. Try again in a while.",
         );
       sockets.handleUpgrade(request, socket, head, serve);

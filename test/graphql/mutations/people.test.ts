@@ -243,8 +243,8 @@ describe("setNotificationPreferences", () => {
         isSmsWanted: false,
         language: "pt-BR",
         timeZone: "Europe/Lisbon",
-        quietFrom: "22:00:00.000000",
-        quietUntil: "07:00:00.000000",
+        quietFrom: "22:00",
+        quietUntil: "07:00",
       },
     });
     const { user } = await world.mutate(
@@ -254,6 +254,22 @@ describe("setNotificationPreferences", () => {
       SETTINGS,
     );
     expect(user).toMatchObject({ quietFrom: null, quietUntil: null, language: "pt-BR" });
+  });
+
+  it("takes quiet hours as they are read, with seconds only where somebody wrote them", async () => {
+    await world.db.pool.query(
+      "update bookpost.users set quiet_from = '21:30', quiet_until = '06:15:20' where id = $1",
+      [world.ids.ben],
+    );
+    const HOURS = "{ currentUser { quietFrom quietUntil } }";
+    const { currentUser } = await world.ask("ben", HOURS);
+    expect(currentUser).toEqual({ quietFrom: "21:30", quietUntil: "06:15:20" });
+    const quietHours = { from: currentUser.quietFrom, until: "06:15" };
+    await world.mutate("ben", "setNotificationPreferences", { quietHours }, "user { id }");
+    expect((await world.ask("ben", HOURS)).currentUser).toEqual({
+      quietFrom: "21:30",
+      quietUntil: "06:15",
+    });
   });
 
   it("does not end what she has opted out of; optIn does", async () => {
@@ -342,6 +358,15 @@ describe("a phone number", () => {
       isVerified: false,
     });
   });
+
+  it.each(["", "(input: null)", "(input: {})", "(input: { userId: null })"])(
+    "is that of who is signed in where the request is %j",
+    async (input) => {
+      expect(
+        await world.ask("ann", `mutation { requestPhoneVerification${input} { user { id } } }`),
+      ).toEqual({ requestPhoneVerification: { user: { id: world.ids.ann } } });
+    },
+  );
 
   it("gets three codes an hour and no more", async () => {
     for (let i = 0; i < 3; i++)
