@@ -1,5 +1,5 @@
---! Previous: sha1:ae26a7ec923cb615a4433f02529e5e390d8addc7
---! Hash: sha1:975e5265e4b29b79f035e4ef76880e6081be836e
+--! Previous: sha1:b0f3b34dedb8cd63a6826afebc0103d668d16655
+--! Hash: sha1:3abaefd43af33ec0eb4279553f3378f01ad55198
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

@@ -1,5 +1,5 @@
---! Previous: sha1:975e5265e4b29b79f035e4ef76880e6081be836e
---! Hash: sha1:387ea053c4d6c39c512215d1b7a69b3748d95c35
+--! Previous: sha1:3abaefd43af33ec0eb4279553f3378f01ad55198
+--! Hash: sha1:836a3b24c668525c82453af1c083bc09a2374ea4
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

@@ -1,5 +1,5 @@
---! Previous: sha1:387ea053c4d6c39c512215d1b7a69b3748d95c35
---! Hash: sha1:f43a861b137d435823d463a94aaed8dbf88e8371
+--! Previous: sha1:836a3b24c668525c82453af1c083bc09a2374ea4
+--! Hash: sha1:9159f7757d79328eeb5e2d71324dc7fe8d75747b
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:f43a861b137d435823d463a94aaed8dbf88e8371
---! Hash: sha1:23b861ba35972968e23ec6f29c1a201bd9cd6bbd
+--! Previous: sha1:9159f7757d79328eeb5e2d71324dc7fe8d75747b
+--! Hash: sha1:68cc0d7f52a3774f418825ca425af494b8359ec0
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:23b861ba35972968e23ec6f29c1a201bd9cd6bbd
---! Hash: sha1:7c5dc80d9ce28910d50f2bddd93d951c7da4cb67
+--! Previous: sha1:68cc0d7f52a3774f418825ca425af494b8359ec0
+--! Hash: sha1:18da22d58197fe7a43cf0553f5b723600e2a139c
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:7c5dc80d9ce28910d50f2bddd93d951c7da4cb67
---! Hash: sha1:526b232d2879b0b7f5d0b6ea655d3e5cf98250ee
+--! Previous: sha1:18da22d58197fe7a43cf0553f5b723600e2a139c
+--! Hash: sha1:fe48545484f32848ded09a19fb1a1f09192b0831
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

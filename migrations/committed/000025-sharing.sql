@@ -1,5 +1,5 @@
---! Previous: sha1:526b232d2879b0b7f5d0b6ea655d3e5cf98250ee
---! Hash: sha1:322ec00d88188605c2b971756416db0730ecdccd
+--! Previous: sha1:fe48545484f32848ded09a19fb1a1f09192b0831
+--! Hash: sha1:f032434dc2fd1b2706415bc20db18f4edd69e442
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

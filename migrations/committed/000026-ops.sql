@@ -1,5 +1,5 @@
---! Previous: sha1:322ec00d88188605c2b971756416db0730ecdccd
---! Hash: sha1:54bf2a15be33a300f39242dc74aafdb68f19ba0c
+--! Previous: sha1:f032434dc2fd1b2706415bc20db18f4edd69e442
+--! Hash: sha1:00ddc250ce79a92b582f4dc8568a4658e1aefac1
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
