@@ -87,6 +87,14 @@ export const RATE_PER_MINUTE = {
 export const MUTATION_POINTS = 3;
 
 /**
+ * Bytes of an answer for which it counts as one request more, so that the next
+ * ones are refused sooner. The count of rows knows nothing of how long their
+ * texts are: 250 characters of document, all within `DOCUMENT`, got 86 MB and
+ * kept everybody waiting for 1.4 s. Chosen: five typical pages of 18 kB are free.
+ */
+export const BYTES_PER_POINT = 100_000;
+
+/**
  * Buckets in which callers are counted, for each kind of caller. Of a thousand
  * visitors in one minute 15 share theirs with another. Measured: a full kind takes 26 MB.
  */

@@ -6,7 +6,7 @@ import type { SharedParcel } from "../sql/readSharedParcels.ts";
 import type { Admission } from "./admission.ts";
 import { answer, refuse } from "./answer.ts";
 import type { Engine } from "./engine.ts";
-import { MAX_BODY_BYTES } from "./limits.ts";
+import { BYTES_PER_POINT, MAX_BODY_BYTES } from "./limits.ts";
 import { isMeantForLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
 import { CannotTell, Refusal } from "./refusal.ts";
@@ -93,7 +93,14 @@ export function createRequestHandler(
         { connection: "close" },
       );
     response.setHeader("cache-control", "no-store");
-    engine.query(request, response, await admission.admit(request, request.headers.authorization));
+    const viewer = await admission.admit(request, request.headers.authorization);
+    const { socket } = request;
+    const sentBefore = socket.bytesWritten;
+    response.once("close", () => {
+      const points = Math.floor((socket.bytesWritten - sentBefore) / BYTES_PER_POINT);
+      if (points > 0) admission.charge(viewer, points).catch(() => {});
+    });
+    engine.query(request, response, viewer);
   }
 
   return (request, response) => {
