@@ -5040,7 +5040,15 @@ begin
   delete from bookpost.tracking_events e
   where e.parcel_id = part_from_newcomer.parcel_id and e.raw_code = 'by_hand'
     and substring(e.identity from '^by_hand:([0-9a-f-]{36}):')::uuid = any (v_sayers);
-  perform bookpost_private.refold_parcel(part_from_newcomer.parcel_id);
+  -- Her word for the stage goes with her scan; what the carrier has said of it beside its scans, its next answer says again.
+  update bookpost.parcels p set
+    status = 'pending', status_version = p.status_version + 1, status_changed_at = clock_timestamp(), reason_code = null,
+    is_action_required = false, delivered_at = null, delivered_local_time = null, delivered_time_zone = null
+  where p.id = part_from_newcomer.parcel_id;
+  update bookpost_private.checks c set digest = null where c.parcel_id = part_from_newcomer.parcel_id;
+  if exists (select from bookpost.tracking_events e where e.parcel_id = part_from_newcomer.parcel_id) then
+    perform bookpost_private.refold_parcel(part_from_newcomer.parcel_id);
+  end if;
 end;
 $function$;
 comment on function bookpost_private.part_from_newcomer(uuid,uuid) is 'Before this owner joins a parcel: takes out of it what members said of it by hand, and those members with it, each to a closed copy of her own. An operator''s word stays: it is for all. Does not commit.';

@@ -1,5 +1,5 @@
 --! Previous: sha1:ba5c8026e93fdd74b4c708d39fd5f27ce0dc1554
---! Hash: sha1:b0f3b34dedb8cd63a6826afebc0103d668d16655
+--! Hash: sha1:f1d781c4918e78a16ba756380896d83eb8730bcd
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -249,7 +249,15 @@ begin
   delete from bookpost.tracking_events e
   where e.parcel_id = part_from_newcomer.parcel_id and e.raw_code = 'by_hand'
     and substring(e.identity from '^by_hand:([0-9a-f-]{36}):')::uuid = any (v_sayers);
-  perform bookpost_private.refold_parcel(part_from_newcomer.parcel_id);
+  -- Her word for the stage goes with her scan; what the carrier has said of it beside its scans, its next answer says again.
+  update bookpost.parcels p set
+    status = 'pending', status_version = p.status_version + 1, status_changed_at = clock_timestamp(), reason_code = null,
+    is_action_required = false, delivered_at = null, delivered_local_time = null, delivered_time_zone = null
+  where p.id = part_from_newcomer.parcel_id;
+  update bookpost_private.checks c set digest = null where c.parcel_id = part_from_newcomer.parcel_id;
+  if exists (select from bookpost.tracking_events e where e.parcel_id = part_from_newcomer.parcel_id) then
+    perform bookpost_private.refold_parcel(part_from_newcomer.parcel_id);
+  end if;
 end;
 $$;
 

@@ -1,5 +1,5 @@
---! Previous: sha1:b0f3b34dedb8cd63a6826afebc0103d668d16655
---! Hash: sha1:3abaefd43af33ec0eb4279553f3378f01ad55198
+--! Previous: sha1:f1d781c4918e78a16ba756380896d83eb8730bcd
+--! Hash: sha1:fcf51dc97911b8ffd6798baa746b085f0a28cd1a
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

@@ -1,5 +1,5 @@
---! Previous: sha1:3abaefd43af33ec0eb4279553f3378f01ad55198
---! Hash: sha1:836a3b24c668525c82453af1c083bc09a2374ea4
+--! Previous: sha1:fcf51dc97911b8ffd6798baa746b085f0a28cd1a
+--! Hash: sha1:ad946544d747f7bdb5bdf1e09a6ca2cdc06b0267
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

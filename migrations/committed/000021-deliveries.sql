@@ -1,5 +1,5 @@
---! Previous: sha1:836a3b24c668525c82453af1c083bc09a2374ea4
---! Hash: sha1:9159f7757d79328eeb5e2d71324dc7fe8d75747b
+--! Previous: sha1:ad946544d747f7bdb5bdf1e09a6ca2cdc06b0267
+--! Hash: sha1:b0e5417ee8ab4cfe4c7bc1f5223afb4785952664
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:9159f7757d79328eeb5e2d71324dc7fe8d75747b
---! Hash: sha1:68cc0d7f52a3774f418825ca425af494b8359ec0
+--! Previous: sha1:b0e5417ee8ab4cfe4c7bc1f5223afb4785952664
+--! Hash: sha1:e906ed046f22d24ee4362ef8953a65cadd8db15b
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

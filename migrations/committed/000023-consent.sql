@@ -1,5 +1,5 @@
---! Previous: sha1:68cc0d7f52a3774f418825ca425af494b8359ec0
---! Hash: sha1:18da22d58197fe7a43cf0553f5b723600e2a139c
+--! Previous: sha1:e906ed046f22d24ee4362ef8953a65cadd8db15b
+--! Hash: sha1:841ed57a3a6d65dc02faef9416489e52a3baa29e
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

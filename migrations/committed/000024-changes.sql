@@ -1,5 +1,5 @@
---! Previous: sha1:18da22d58197fe7a43cf0553f5b723600e2a139c
---! Hash: sha1:fe48545484f32848ded09a19fb1a1f09192b0831
+--! Previous: sha1:841ed57a3a6d65dc02faef9416489e52a3baa29e
+--! Hash: sha1:fdc6b71b1afa6d231a02b46b5ccb04a1a9f53c96
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

@@ -1,5 +1,5 @@
---! Previous: sha1:fe48545484f32848ded09a19fb1a1f09192b0831
---! Hash: sha1:f032434dc2fd1b2706415bc20db18f4edd69e442
+--! Previous: sha1:fdc6b71b1afa6d231a02b46b5ccb04a1a9f53c96
+--! Hash: sha1:000220caf0668a55cd319bd75bd6244b8b2e6e61
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

@@ -1,5 +1,5 @@
---! Previous: sha1:f032434dc2fd1b2706415bc20db18f4edd69e442
---! Hash: sha1:00ddc250ce79a92b582f4dc8568a4658e1aefac1
+--! Previous: sha1:000220caf0668a55cd319bd75bd6244b8b2e6e61
+--! Hash: sha1:b238cc263f583dcf1fb71af524b950ab27b0fff6
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
