@@ -980,6 +980,7 @@ declare
   v_book bookpost.books := bookpost_private.own_book(mark_book.book);
   -- Lost has no stage of its own: something is wrong, and what it is, is said beside it.
   v_status text := case mark_book.status when 'lost' then 'exception' else mark_book.status end;
+  v_is_for_all boolean := bookpost_private.may_act_for_all();
   v_parcel_id uuid;
   v_parcel bookpost.parcels;
   v_now timestamptz := clock_timestamp();
@@ -1003,7 +1004,10 @@ begin
   if v_parcel.closed_at is not null then
     raise exception 'The book "%" is no longer tracked.', v_book.title using errcode = 'BP400', hint = 'Refresh it or track it again first.';
   end if;
-  if not bookpost_private.may_act_for_all() and bookpost_private.is_shared(v_parcel_id, v_book.owner_id) then
+  -- Others who have stopped still see it.
+  if not v_is_for_all
+    and exists (select from bookpost.parcel_books pb where pb.parcel_id = v_parcel_id and pb.owner_id <> v_book.owner_id)
+  then
     v_parcel_id := bookpost_private.part_from_others(
       v_parcel_id, v_book.owner_id,
       case v_status when 'delivered' then 'delivered' when 'return_to_sender' then 'returned' when 'cancelled' then 'cancelled' else 'stopped' end
@@ -1014,14 +1018,17 @@ begin
   insert into bookpost.tracking_events
     (parcel_id, identity, occurred_at, local_time, time_zone, raw_time, status, raw_code, description, reason_code, sort_at, sort_rank)
   values (
-    v_parcel_id, 'by_hand:' || gen_random_uuid(), v_now, v_now at time zone 'UTC', 'UTC', v_now::text, v_status, 'by_hand',
+    v_parcel_id,
+    -- Names who said it, where it is a member's word: part_from_newcomer asks for that.
+    'by_hand:' || case when v_is_for_all then '' else v_book.owner_id || ':' end || gen_random_uuid(),
+    v_now, v_now at time zone 'UTC', 'UTC', v_now::text, v_status, 'by_hand',
     mark_book.reason, case mark_book.status when 'lost' then 'lost' end, v_now, 0
   );
   perform bookpost_private.refold_parcel(v_parcel_id);
   return v_book;
 end;
 $function$;
-comment on function bookpost.mark_book(uuid,text,text) is 'A person says where a book is: for parcels of carriers that nobody can be asked about, or when the carrier is wrong. status: a stage, or lost, which is the stage exception with the reason code lost. Kept as a scan (raw code by_hand) with the reason; owners are told as of any other. A member speaks for herself: where others wait for the parcel too, her books in it get a closed copy of it, and the others learn nothing. Said twice it is two scans. Raises BP404 for an unknown book, BP400 for what makes no sense.';
+comment on function bookpost.mark_book(uuid,text,text) is 'A person says where a book is: for parcels of carriers that nobody can be asked about, or when the carrier is wrong. status: a stage, or lost, which is the stage exception with the reason code lost. Kept as a scan (raw code by_hand) with the reason; owners are told as of any other. A member speaks for herself: where others see the parcel too, or join it later, her books in it get a closed copy of it, and the others learn nothing. Said twice it is two scans. Raises BP404 for an unknown book, BP400 for what makes no sense.';
 grant execute on function bookpost.mark_book(uuid,text,text) to bookpost_member;
 grant execute on function bookpost.mark_book(uuid,text,text) to bookpost_operator;
 grant execute on function bookpost.mark_book(uuid,text,text) to bookpost_worker;
@@ -5038,6 +5045,46 @@ END;
 comment on function bookpost_private.parcel_may_be_asked_at(text,date,integer) is 'When the API''s next day begins, for a parcel whose calls of this day are spent; null: they are not, or are not limited.';
 grant execute on function bookpost_private.parcel_may_be_asked_at(text,date,integer) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.part_from_newcomer(parcel_id uuid, newcomer uuid)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_sayers uuid[] := array(
+    select distinct substring(e.identity from '^by_hand:([0-9a-f-]{36}):')::uuid
+    from bookpost.tracking_events e
+    where e.parcel_id = part_from_newcomer.parcel_id and e.raw_code = 'by_hand'
+      and substring(e.identity from '^by_hand:([0-9a-f-]{36}):') <> part_from_newcomer.newcomer::text
+  );
+  v_owner uuid;
+begin
+  if v_sayers = '{}' then
+    return;
+  end if;
+  for v_owner in
+    select distinct pb.owner_id from bookpost.parcel_books pb
+    where pb.parcel_id = part_from_newcomer.parcel_id and pb.owner_id = any (v_sayers) and pb.stopped_at is null
+  loop
+    perform bookpost_private.part_from_others(part_from_newcomer.parcel_id, v_owner, 'stopped');
+  end loop;
+  delete from bookpost.tracking_events e
+  where e.parcel_id = part_from_newcomer.parcel_id and e.raw_code = 'by_hand'
+    and substring(e.identity from '^by_hand:([0-9a-f-]{36}):')::uuid = any (v_sayers);
+  -- Her word for the stage goes with her scan; what the carrier has said of it beside its scans, its next answer says again.
+  update bookpost.parcels p set
+    status = 'pending', status_version = p.status_version + 1, status_changed_at = clock_timestamp(), reason_code = null,
+    is_action_required = false, delivered_at = null, delivered_local_time = null, delivered_time_zone = null
+  where p.id = part_from_newcomer.parcel_id;
+  update bookpost_private.checks c set digest = null where c.parcel_id = part_from_newcomer.parcel_id;
+  if exists (select from bookpost.tracking_events e where e.parcel_id = part_from_newcomer.parcel_id) then
+    perform bookpost_private.refold_parcel(part_from_newcomer.parcel_id);
+  end if;
+end;
+$function$;
+comment on function bookpost_private.part_from_newcomer(uuid,uuid) is 'Before this owner joins a parcel: takes out of it what members said of it by hand, and those members with it, each to a closed copy of her own. An operator''s word stays: it is for all. Does not commit.';
+grant execute on function bookpost_private.part_from_newcomer(uuid,uuid) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.part_from_others(parcel_id uuid, owner uuid, closed_reason text)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -5222,6 +5269,7 @@ CREATE OR REPLACE FUNCTION bookpost_private.put_in_parcel(book bookpost.books, p
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 begin
+  perform bookpost_private.part_from_newcomer(put_in_parcel.parcel_id, book.owner_id);
   perform 1 from bookpost.books b where b.id = book.id for no key update;
   insert into bookpost.parcel_books as pb (book_id, parcel_id, owner_id, tracking_url)
   values (book.id, put_in_parcel.parcel_id, book.owner_id, put_in_parcel.tracking_url)

@@ -1,5 +1,5 @@
 --! Previous: sha1:38f79cc78f4c8ea7238a32e4daf0e08aa6580255
---! Hash: sha1:6a8cb17ca47b81755b0056683b5783864dff50e8
+--! Hash: sha1:8ae8b0d43547b45aea169df73bb901dfdcc1ef6f
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -175,12 +175,102 @@ $$;
 comment on function bookpost_private.say_sent_on(uuid, date, uuid) is
   'The day on which a parcel was posted, for all who wait for it; said anew, the newest word counts. What one owner says of a parcel that others wait for too counts for nothing, and nobody is told so.';
 
+-- Of a parcel that others wait for too, a member gets one of her own, and says of that what she likes: her word, and her text,
+-- must not reach the others. It is closed from the start, since only one live parcel may have a number; refresh_book takes her
+-- back to the common one. The lock on the parcel's check is held already.
+create function bookpost_private.part_from_others(parcel_id uuid, owner uuid, closed_reason text) returns uuid
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_id uuid := gen_random_uuid();
+  v_now timestamptz := clock_timestamp();
+begin
+  -- A row with some of its columns changed: what is added to the tables later is copied as well.
+  insert into bookpost.parcels
+  select n.*
+  from bookpost.parcels p
+  cross join lateral jsonb_populate_record(
+    p, jsonb_build_object(
+      'id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason,
+      -- After the common one, so that where parcels are listed newest first it comes first.
+      'created_at', p.created_at + interval '1 microsecond'
+    )
+  ) n
+  where p.id = part_from_others.parcel_id;
+  insert into bookpost_private.checks
+  select n.*
+  from bookpost_private.checks c
+  cross join lateral jsonb_populate_record(c, jsonb_build_object('parcel_id', v_id, 'next_check_at', null, 'pause_reason', 'closed')) n
+  where c.parcel_id = part_from_others.parcel_id;
+  insert into bookpost.tracking_events
+  select n.*
+  from bookpost.tracking_events e
+  cross join lateral jsonb_populate_record(e, jsonb_build_object('parcel_id', v_id)) n
+  where e.parcel_id = part_from_others.parcel_id;
+  with parted as (
+    update bookpost.parcel_books pb set stopped_at = v_now
+    where pb.parcel_id = part_from_others.parcel_id and pb.owner_id = part_from_others.owner and pb.stopped_at is null
+    returning pb.*
+  )
+  insert into bookpost.parcel_books (book_id, parcel_id, owner_id, started_at, first_synced_at, tracking_url)
+  select p.book_id, v_id, p.owner_id, v_now, p.first_synced_at, p.tracking_url from parted p;
+  return v_id;
+end;
+$$;
+
+comment on function bookpost_private.part_from_others(uuid, uuid, text) is
+  'A closed copy of a parcel with its scans, for this owner''s books in it, which leave the common one. Returns its id.';
+
+-- The same, whoever comes first: what a member said while she alone had the parcel is not told to one who joins it later. It
+-- leaves with her; a member who no longer waits for it has only her scan to lose. The lock on the parcel's check is held already.
+create function bookpost_private.part_from_newcomer(parcel_id uuid, newcomer uuid) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_sayers uuid[] := array(
+    select distinct substring(e.identity from '^by_hand:([0-9a-f-]{36}):')::uuid
+    from bookpost.tracking_events e
+    where e.parcel_id = part_from_newcomer.parcel_id and e.raw_code = 'by_hand'
+      and substring(e.identity from '^by_hand:([0-9a-f-]{36}):') <> part_from_newcomer.newcomer::text
+  );
+  v_owner uuid;
+begin
+  if v_sayers = '{}' then
+    return;
+  end if;
+  for v_owner in
+    select distinct pb.owner_id from bookpost.parcel_books pb
+    where pb.parcel_id = part_from_newcomer.parcel_id and pb.owner_id = any (v_sayers) and pb.stopped_at is null
+  loop
+    perform bookpost_private.part_from_others(part_from_newcomer.parcel_id, v_owner, 'stopped');
+  end loop;
+  delete from bookpost.tracking_events e
+  where e.parcel_id = part_from_newcomer.parcel_id and e.raw_code = 'by_hand'
+    and substring(e.identity from '^by_hand:([0-9a-f-]{36}):')::uuid = any (v_sayers);
+  -- Her word for the stage goes with her scan; what the carrier has said of it beside its scans, its next answer says again.
+  update bookpost.parcels p set
+    status = 'pending', status_version = p.status_version + 1, status_changed_at = clock_timestamp(), reason_code = null,
+    is_action_required = false, delivered_at = null, delivered_local_time = null, delivered_time_zone = null
+  where p.id = part_from_newcomer.parcel_id;
+  update bookpost_private.checks c set digest = null where c.parcel_id = part_from_newcomer.parcel_id;
+  if exists (select from bookpost.tracking_events e where e.parcel_id = part_from_newcomer.parcel_id) then
+    perform bookpost_private.refold_parcel(part_from_newcomer.parcel_id);
+  end if;
+end;
+$$;
+
+comment on function bookpost_private.part_from_newcomer(uuid, uuid) is
+  'Before this owner joins a parcel: takes out of it what members said of it by hand, and those members with it, each to a closed copy of her own. An operator''s word stays: it is for all. Does not commit.';
+
 -- The lock on the parcel's check is held already; then the book, so that of two moves at once the later one counts.
 create function bookpost_private.put_in_parcel(book bookpost.books, parcel_id uuid, tracking_url text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  perform bookpost_private.part_from_newcomer(put_in_parcel.parcel_id, book.owner_id);
   perform 1 from bookpost.books b where b.id = book.id for no key update;
   insert into bookpost.parcel_books as pb (book_id, parcel_id, owner_id, tracking_url)
   values (book.id, put_in_parcel.parcel_id, book.owner_id, put_in_parcel.tracking_url)
@@ -424,53 +514,6 @@ $$;
 comment on function bookpost.stop_tracking(uuid) is
   'Ends the tracking of a book for its owner; the parcel goes on while another book in it is tracked. Stopped twice, also by two at once, it is stopped once. Raises BP404 for an unknown book.';
 
--- Of a parcel that others wait for too, a member gets one of her own, and says of that what she likes: her word, and her text,
--- must not reach the others. It is closed from the start, since only one live parcel may have a number; refresh_book takes her
--- back to the common one. The lock on the parcel's check is held already.
-create function bookpost_private.part_from_others(parcel_id uuid, owner uuid, closed_reason text) returns uuid
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-  v_id uuid := gen_random_uuid();
-  v_now timestamptz := clock_timestamp();
-begin
-  -- A row with some of its columns changed: what is added to the tables later is copied as well.
-  insert into bookpost.parcels
-  select n.*
-  from bookpost.parcels p
-  cross join lateral jsonb_populate_record(
-    p, jsonb_build_object(
-      'id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason,
-      -- After the common one, so that where parcels are listed newest first it comes first.
-      'created_at', p.created_at + interval '1 microsecond'
-    )
-  ) n
-  where p.id = part_from_others.parcel_id;
-  insert into bookpost_private.checks
-  select n.*
-  from bookpost_private.checks c
-  cross join lateral jsonb_populate_record(c, jsonb_build_object('parcel_id', v_id, 'next_check_at', null, 'pause_reason', 'closed')) n
-  where c.parcel_id = part_from_others.parcel_id;
-  insert into bookpost.tracking_events
-  select n.*
-  from bookpost.tracking_events e
-  cross join lateral jsonb_populate_record(e, jsonb_build_object('parcel_id', v_id)) n
-  where e.parcel_id = part_from_others.parcel_id;
-  with parted as (
-    update bookpost.parcel_books pb set stopped_at = v_now
-    where pb.parcel_id = part_from_others.parcel_id and pb.owner_id = part_from_others.owner and pb.stopped_at is null
-    returning pb.*
-  )
-  insert into bookpost.parcel_books (book_id, parcel_id, owner_id, started_at, first_synced_at, tracking_url)
-  select p.book_id, v_id, p.owner_id, v_now, p.first_synced_at, p.tracking_url from parted p;
-  return v_id;
-end;
-$$;
-
-comment on function bookpost_private.part_from_others(uuid, uuid, text) is
-  'A closed copy of a parcel with its scans, for this owner''s books in it, which leave the common one. Returns its id.';
-
 create function bookpost.mark_book(book uuid, status text, reason text) returns bookpost.books
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -480,6 +523,7 @@ declare
   v_book bookpost.books := bookpost_private.own_book(mark_book.book);
   -- Lost has no stage of its own: something is wrong, and what it is, is said beside it.
   v_status text := case mark_book.status when 'lost' then 'exception' else mark_book.status end;
+  v_is_for_all boolean := bookpost_private.may_act_for_all();
   v_parcel_id uuid;
   v_parcel bookpost.parcels;
   v_now timestamptz := clock_timestamp();
@@ -503,7 +547,10 @@ begin
   if v_parcel.closed_at is not null then
     raise exception 'The book "%" is no longer tracked.', v_book.title using errcode = 'BP400', hint = 'Refresh it or track it again first.';
   end if;
-  if not bookpost_private.may_act_for_all() and bookpost_private.is_shared(v_parcel_id, v_book.owner_id) then
+  -- Others who have stopped still see it.
+  if not v_is_for_all
+    and exists (select from bookpost.parcel_books pb where pb.parcel_id = v_parcel_id and pb.owner_id <> v_book.owner_id)
+  then
     v_parcel_id := bookpost_private.part_from_others(
       v_parcel_id, v_book.owner_id,
       case v_status when 'delivered' then 'delivered' when 'return_to_sender' then 'returned' when 'cancelled' then 'cancelled' else 'stopped' end
@@ -514,7 +561,10 @@ begin
   insert into bookpost.tracking_events
     (parcel_id, identity, occurred_at, local_time, time_zone, raw_time, status, raw_code, description, reason_code, sort_at, sort_rank)
   values (
-    v_parcel_id, 'by_hand:' || gen_random_uuid(), v_now, v_now at time zone 'UTC', 'UTC', v_now::text, v_status, 'by_hand',
+    v_parcel_id,
+    -- Names who said it, where it is a member's word: part_from_newcomer asks for that.
+    'by_hand:' || case when v_is_for_all then '' else v_book.owner_id || ':' end || gen_random_uuid(),
+    v_now, v_now at time zone 'UTC', 'UTC', v_now::text, v_status, 'by_hand',
     mark_book.reason, case mark_book.status when 'lost' then 'lost' end, v_now, 0
   );
   perform bookpost_private.refold_parcel(v_parcel_id);
@@ -523,7 +573,7 @@ end;
 $$;
 
 comment on function bookpost.mark_book(uuid, text, text) is
-  'A person says where a book is: for parcels of carriers that nobody can be asked about, or when the carrier is wrong. status: a stage, or lost, which is the stage exception with the reason code lost. Kept as a scan (raw code by_hand) with the reason; owners are told as of any other. A member speaks for herself: where others wait for the parcel too, her books in it get a closed copy of it, and the others learn nothing. Said twice it is two scans. Raises BP404 for an unknown book, BP400 for what makes no sense.';
+  'A person says where a book is: for parcels of carriers that nobody can be asked about, or when the carrier is wrong. status: a stage, or lost, which is the stage exception with the reason code lost. Kept as a scan (raw code by_hand) with the reason; owners are told as of any other. A member speaks for herself: where others see the parcel too, or join it later, her books in it get a closed copy of it, and the others learn nothing. Said twice it is two scans. Raises BP404 for an unknown book, BP400 for what makes no sense.';
 
 -- Whom we ask may change while parcels are under way (an aggregator instead of the carrier): their checks follow.
 create function bookpost_private.tg_carriers__move_checks() returns trigger

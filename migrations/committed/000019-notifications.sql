@@ -1,5 +1,5 @@
---! Previous: sha1:6a8cb17ca47b81755b0056683b5783864dff50e8
---! Hash: sha1:bc8f9bb36e350fafdcbe19ac7b8802c0d257804b
+--! Previous: sha1:8ae8b0d43547b45aea169df73bb901dfdcc1ef6f
+--! Hash: sha1:258ac9c8039acd14f91bd63120148ad2962f04cb
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

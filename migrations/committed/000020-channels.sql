@@ -1,5 +1,5 @@
---! Previous: sha1:bc8f9bb36e350fafdcbe19ac7b8802c0d257804b
---! Hash: sha1:bc729ddb34e8967dcdae7d0ca97929e0feecbacd
+--! Previous: sha1:258ac9c8039acd14f91bd63120148ad2962f04cb
+--! Hash: sha1:333d1838d4333f7941ad5058408b97ae2adc8976
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

@@ -1,5 +1,5 @@
---! Previous: sha1:bc729ddb34e8967dcdae7d0ca97929e0feecbacd
---! Hash: sha1:f6282b7789e314d6d93ff84a47e39938fba6a150
+--! Previous: sha1:333d1838d4333f7941ad5058408b97ae2adc8976
+--! Hash: sha1:2db62d679be3e93b08d9e7c677e0ccad5c0a40eb
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:f6282b7789e314d6d93ff84a47e39938fba6a150
---! Hash: sha1:d40153b95981a01d7c0b5d52b33c5579a123f3d9
+--! Previous: sha1:2db62d679be3e93b08d9e7c677e0ccad5c0a40eb
+--! Hash: sha1:9679372b5bf5c684ee49c7f6ab6d604651b9250b
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:d40153b95981a01d7c0b5d52b33c5579a123f3d9
---! Hash: sha1:5ff6768c5d82ad6d7e0bfa40268abc0f59e47708
+--! Previous: sha1:9679372b5bf5c684ee49c7f6ab6d604651b9250b
+--! Hash: sha1:54586f70983fb379e2597fb9e47676eed4276846
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

@@ -1,5 +1,5 @@
---! Previous: sha1:5ff6768c5d82ad6d7e0bfa40268abc0f59e47708
---! Hash: sha1:ad994553c380667147d164be0893af18eec199e2
+--! Previous: sha1:54586f70983fb379e2597fb9e47676eed4276846
+--! Hash: sha1:2c82d4e27a8d31b48e93ba2a7c9f305e6d0f32d7
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

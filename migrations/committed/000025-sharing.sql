@@ -1,5 +1,5 @@
---! Previous: sha1:ad994553c380667147d164be0893af18eec199e2
---! Hash: sha1:c891ee7d217fac7f7094d017f09c62aa10e0e6c7
+--! Previous: sha1:2c82d4e27a8d31b48e93ba2a7c9f305e6d0f32d7
+--! Hash: sha1:f15e74e69e4531cdb5bb1a4704fcb0f8b3d3c6dc
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

@@ -1,5 +1,5 @@
---! Previous: sha1:c891ee7d217fac7f7094d017f09c62aa10e0e6c7
---! Hash: sha1:4123b0d93ed323537a21d5633ac7f9358dd35941
+--! Previous: sha1:f15e74e69e4531cdb5bb1a4704fcb0f8b3d3c6dc
+--! Hash: sha1:71295db17925f9cf36e95f7886aa3b4b39ff228e
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

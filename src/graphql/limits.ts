@@ -87,6 +87,14 @@ export const RATE_PER_MINUTE = {
 export const MUTATION_POINTS = 3;
 
 /**
+ * Bytes of an answer for which it counts as one request more, so that the next
+ * ones are refused sooner. The count of rows knows nothing of how long their
+ * texts are: 250 characters of document, all within `DOCUMENT`, got 86 MB and
+ * kept everybody waiting for 1.4 s. Chosen: five typical pages of 18 kB are free.
+ */
+export const BYTES_PER_POINT = 100_000;
+
+/**
  * Buckets in which callers are counted, for each kind of caller. Of a thousand
  * visitors in one minute 15 share theirs with another. Measured: a full kind takes 26 MB.
  */
@@ -112,6 +120,13 @@ export const RECEIVE_TIMEOUT_MS = 15_000;
 /** Milliseconds between looks for clients that are too slow. Node's own default is 30 s, which would double the time above. */
 export const RECEIVE_CHECK_MS = 1_000;
 
+/**
+ * Milliseconds in which a client must take some of its answer, or say what it
+ * wants next; else its socket is closed. Chosen: above the longest request
+ * (`TIMEOUT_MS` and one statement, 16 s), in which nothing is sent either way.
+ */
+export const IDLE_TIMEOUT_MS = 20_000;
+
 /** Milliseconds that requests under way may still take when we stop: the longest statement, and a little. */
 export const STOP_GRACE_MS = 5_000;
 
@@ -124,10 +139,14 @@ export const WEBSOCKETS = {
   atOnce: 1_000,
   /** Of one user. Chosen: a phone, a tablet, a computer and their open tabs. */
   perUser: 20,
+  /** Of one address, while they have not said yet for whom they speak, or are being closed for that. Chosen: a tenth of all; a good client says it in its first message. */
+  unnamedPerAddress: 100,
   /** On one socket. Chosen; a page needs one. */
   subscriptions: 10,
   /** Milliseconds for a client to say who it is. graphql-ws's own default. */
   initMs: 3_000,
+  /** Milliseconds for a client to answer our good-bye; then it is cut off. Chosen: a slow round trip. ws's own default is 30 s, in which one that does not answer keeps its place. */
+  closeMs: 2_000,
   /** Milliseconds between two pings; who has not answered the one by the next is gone. Chosen: below the minute after which common proxies drop what is idle. */
   pingMs: 30_000,
   /** Messages from one socket between two pings. Chosen: ten times what opening all its subscriptions takes. */
@@ -151,8 +170,11 @@ export const CHANGE_HUB = {
 /** Prepared statements that one connection keeps; the one used longest ago is given up. As many as documents are kept. */
 export const STATEMENTS_KEPT = DOCUMENTS_KEPT;
 
-/** Tokens that are not checked again for a while: at some 300 bytes each, 3 MB. */
+/** Tokens that are not checked again for a while: at some 300 bytes each, 3 MB; at the longest that is kept, 20 MB. */
 export const TOKENS_KEPT = 10_000;
+
+/** Characters of an Authorization header that is kept. Chosen: identity providers' tokens have 700 to 1,500. A longer one is checked each time. */
+export const LONGEST_TOKEN_KEPT = 2_000;
 
 /** Milliseconds until a token is checked again. Chosen: so soon a key that was taken away counts no more. */
 export const TOKENS_KEPT_MS = 60_000;

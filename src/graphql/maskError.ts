@@ -95,7 +95,9 @@ export function createMaskError(log: LogError): (error: GraphQLError) => GraphQL
         ...error.extensions,
       });
     }
-    if (isSafeError(cause)) return say(error, cause.message, cause.extensions ?? {});
+    // Those of the libraries have no code: a cursor that is none, for one.
+    if (isSafeError(cause))
+      return say(error, cause.message, { code: "BAD_INPUT", ...cause.extensions });
     const ours = OUR_SQLSTATES[cause.code as keyof typeof OUR_SQLSTATES];
     if (ours)
       return say(error, cause.message, { code: ours, ...(cause.hint && { hint: cause.hint }) });

@@ -1,6 +1,6 @@
 import { Kind } from "postgraphile/graphql";
 import type { Admission } from "./admission.ts";
-import { MUTATION_POINTS } from "./limits.ts";
+import { DOCUMENT, MUTATION_POINTS } from "./limits.ts";
 import type { Viewer } from "./viewer.ts";
 
 /**
@@ -19,10 +19,14 @@ export function mutationChargePlugin(charge: Admission["charge"]): GraphileConfi
           const operation = args.document.definitions.find(
             (d) => d.kind === Kind.OPERATION_DEFINITION,
           );
-          if (viewer !== undefined && operation?.operation === "mutation")
-            charge(viewer, MUTATION_POINTS * operation.selectionSet.selections.length).catch(
-              () => {},
-            );
+          if (viewer !== undefined && operation?.operation === "mutation") {
+            const { selections } = operation.selectionSet;
+            // What fragments spread out to is not counted anew: with one it is taken for the most that is let through.
+            const fields = selections.every(({ kind }) => kind === Kind.FIELD)
+              ? selections.length
+              : DOCUMENT.rootFields;
+            charge(viewer, MUTATION_POINTS * fields).catch(() => {});
+          }
           return next();
         },
       },

@@ -97,7 +97,9 @@ function tokenReader(key: Key, algorithms: string[], access: Config["access"]): 
     const { payload } = await verified.catch((error) => {
       throw error instanceof CannotTell ? error : new BadToken(sentenceOf(error));
     });
-    const { sub = "", exp = 0, iat } = payload;
+    // jose asks only whether it is there.
+    const sub: unknown = payload.sub;
+    const { exp = 0, iat } = payload;
     if (max !== null && exp - (iat ?? 0) > max)
       throw new BadToken(`The token lives longer than the ${max} seconds that are allowed here.`);
     const role = ROLES.find((r) => r === payload[access.roleClaim]);
@@ -108,7 +110,8 @@ function tokenReader(key: Key, algorithms: string[], access: Config["access"]): 
 }
 
 /** NUL cannot be stored in Postgres; 200 characters (chosen) are more than any provider's id has. */
-function isSubject(text: string, kind: Config["access"]["subject"]): boolean {
+function isSubject(text: unknown, kind: Config["access"]["subject"]): text is string {
+  if (typeof text !== "string") return false;
   return kind === "user_id"
     ? UUID.test(text)
     : text !== "" && text.length <= 200 && !text.includes("\0");

@@ -1,13 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Config } from "../config.ts";
+import { mapDatabaseError } from "../db/mapDatabaseError.ts";
+import { BookpostError } from "../errors.ts";
 import type { SharedParcel } from "../sql/readSharedParcels.ts";
 import type { Admission } from "./admission.ts";
 import { answer, refuse } from "./answer.ts";
 import type { Engine } from "./engine.ts";
-import { MAX_BODY_BYTES } from "./limits.ts";
+import { BYTES_PER_POINT, MAX_BODY_BYTES } from "./limits.ts";
 import { isMeantForLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
-import { Refusal } from "./refusal.ts";
+import { CannotTell, Refusal } from "./refusal.ts";
 import { answerSharedParcel } from "./sharedParcelPage.ts";
 import { answerUnsubscribe } from "./unsubscribePage.ts";
 
@@ -32,6 +34,12 @@ export interface RequestHandlerOptions {
   /** What the token of a public link opens; null: nothing. */
   readonly readSharedParcel: (token: string) => Promise<SharedParcel | null>;
   readonly log: LogError;
+}
+
+/** Postgres is away, full, or has broken the statement off: for the public pages, which ask it by themselves. */
+function isBusy(error: unknown): boolean {
+  const mapped = mapDatabaseError(error);
+  return mapped instanceof BookpostError && /^(DATABASE_|LOCKED|TOOK_TOO_LONG)/.test(mapped.code);
 }
 
 /**
@@ -85,13 +93,23 @@ export function createRequestHandler(
         { connection: "close" },
       );
     response.setHeader("cache-control", "no-store");
-    engine.query(request, response, await admission.admit(request, request.headers.authorization));
+    const viewer = await admission.admit(request, request.headers.authorization);
+    const { socket } = request;
+    const sentBefore = socket.bytesWritten;
+    response.once("close", () => {
+      const points = Math.floor((socket.bytesWritten - sentBefore) / BYTES_PER_POINT);
+      if (points > 0) admission.charge(viewer, points).catch(() => {});
+    });
+    engine.query(request, response, viewer);
   }
 
   return (request, response) => {
     handle(request, response).catch((error) => {
-      if (error instanceof Refusal)
-        return refuse(response, error.status, error.code, error.message, error.headers);
+      const refusal = isBusy(error)
+        ? new CannotTell("The database does not answer now. Ask again later.")
+        : error;
+      if (refusal instanceof Refusal)
+        return refuse(response, refusal.status, refusal.code, refusal.message, refusal.headers);
       log(`API: ${error instanceof Error ? error.stack : error}`);
       refuse(response, 500, "INTERNAL", "Something went wrong on our side.");
     });

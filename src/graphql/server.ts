@@ -10,7 +10,13 @@ import { createAdmission } from "./admission.ts";
 import { createEngine } from "./engine.ts";
 import { createUserFinder } from "./findUser.ts";
 import { createHealthCheck } from "./healthCheck.ts";
-import { MAX_SOCKETS, RECEIVE_CHECK_MS, RECEIVE_TIMEOUT_MS, STOP_GRACE_MS } from "./limits.ts";
+import {
+  IDLE_TIMEOUT_MS,
+  MAX_SOCKETS,
+  RECEIVE_CHECK_MS,
+  RECEIVE_TIMEOUT_MS,
+  STOP_GRACE_MS,
+} from "./limits.ts";
 import { requireLoopback } from "./loopbackGuard.ts";
 import type { LogError } from "./maskError.ts";
 import { createRateLimit, type RateLimits } from "./rateLimit.ts";
@@ -112,6 +118,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     );
     server.on("upgrade", sockets.upgrade);
     server.maxConnections = MAX_SOCKETS;
+    // A WebSocket is freed of it by ws, and pinged instead.
+    server.timeout = IDLE_TIMEOUT_MS;
     await listen(server, config.host, config.port);
     let stopping: Promise<void> | undefined;
     return {

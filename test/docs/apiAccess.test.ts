@@ -14,6 +14,11 @@ const NUMBERS: Readonly<Record<string, number>> = {
   "requests of visitors and bad tokens from one address in a minute": RATE_PER_MINUTE.visitor,
   "looks at public pages and ends of emails from one address in a minute": RATE_PER_MINUTE.page,
   "a mutation counts, for each of its fields, beside the request it is in": limits.MUTATION_POINTS,
+  "an answer counts, for each 100,000 of its bytes, beside the request":
+    limits.BYTES_PER_POINT / 1e5,
+  "WebSockets of one address that have not said yet who they are":
+    limits.WEBSOCKETS.unnamedPerAddress,
+  "seconds in which nothing of an answer is taken": limits.IDLE_TIMEOUT_MS / 1_000,
   "bytes of a body": limits.MAX_BODY_BYTES,
   "seconds to send a request": limits.RECEIVE_TIMEOUT_MS / 1_000,
   sockets: limits.MAX_SOCKETS,

@@ -87,6 +87,20 @@ describe("an error of the database", () => {
   });
 });
 
+it.each(["nonsense", Buffer.from('["another order",1]').toString("base64")])(
+  "a cursor that is none of ours has a code like every error of an input: %s",
+  async (after) => {
+    const { body } = await api.query(
+      "query ($after: Cursor) { books(after: $after) { nodes { id } } }",
+      {
+        token,
+        variables: { after },
+      },
+    );
+    expect(body.errors).toMatchObject([{ path: ["books"], extensions: { code: "BAD_INPUT" } }]);
+  },
+);
+
 it("a statement that hangs is ended, and its connection is of use again", async () => {
   await trackingPageDoes("perform pg_sleep(60)");
   const { body } = await api.query(QUESTION, { token });

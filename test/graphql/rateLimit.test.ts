@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BYTES_PER_POINT } from "../../src/graphql/limits.ts";
 import { createRateLimit } from "../../src/graphql/rateLimit.ts";
 import { TooMany } from "../../src/graphql/refusal.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
@@ -88,6 +89,28 @@ describe("a caller who asks too much in a minute", () => {
     expectRefusal(await ask(behind.url, "203.0.113.99, 192.0.2.1"));
     expect((await ask(behind.url, "192.0.2.2")).status).toBe(200);
     expect(behind.log).toEqual([]);
+  });
+
+  it("has counted an answer by its size, too", async () => {
+    const api = await startApiForTest(db, {
+      rateLimits: { visitor: 9, member: 9, operator: 20, page: 9 },
+    });
+    const owner = await seedUser(db.pool, "Ursula");
+    await db.pool.query(
+      "insert into bookpost.books (owner_id, title, author) select $1, repeat('t', 500), repeat('a', 500) from generate_series(1, 100)",
+      [owner],
+    );
+    const token = await signToken("bookpost_operator");
+    const lists = Array.from(
+      { length: 5 },
+      (_, n) => `l${n}: books(first: 100) { nodes { title author } }`,
+    );
+    const { text } = await api.query(`{ ${lists.join(" ")} }`, { token });
+    expect(text.length).toBeGreaterThan(5 * BYTES_PER_POINT);
+    let answered = 1;
+    while ((await api.query("{ __typename }", { token })).status === 200) answered++;
+    // Five of the twenty went for its size.
+    expect(answered).toBe(15);
   });
 
   it("is refused before a byte of the body is read", async () => {

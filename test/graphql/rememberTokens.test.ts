@@ -1,7 +1,7 @@
 import { SignJWT } from "jose";
 import { afterEach, expect, it, vi } from "vitest";
 import { readAccessConfig } from "../../src/accessConfig.ts";
-import { TOKENS_KEPT_MS } from "../../src/graphql/limits.ts";
+import { LONGEST_TOKEN_KEPT, TOKENS_KEPT_MS } from "../../src/graphql/limits.ts";
 import { createTokenReader } from "../../src/graphql/readToken.ts";
 import { rememberTokens } from "../../src/graphql/rememberTokens.ts";
 
@@ -55,6 +55,14 @@ it("a token that has expired since is refused, though it is remembered, once the
   await read(token);
   setClock(Date.now() + 36_000);
   await expect(read(token)).rejects.toThrow("The token has expired.");
+});
+
+it("a good token behind thousands of spaces is let in and not kept: it would fill our memory", async () => {
+  const { check, read } = reader();
+  const padded = (await bearer(900)).replace(" ", " ".repeat(LONGEST_TOKEN_KEPT));
+  await read(padded);
+  await read(padded);
+  expect(check).toHaveBeenCalledTimes(2);
 });
 
 it("a token that differs by anything is somebody else's", async () => {

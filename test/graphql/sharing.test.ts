@@ -298,3 +298,27 @@ it("sharedParcel is one read for an app that asks for it, however many it asks f
     "commit",
   ]);
 });
+
+it("mutations in a fragment count as five, the most that there may be", async () => {
+  const slow = await startApiForTest(db, {
+    rateLimits: { visitor: 16, member: 16, operator: 16, page: 16 },
+  });
+  const text =
+    'mutation { ...five } fragment five on Mutation { a: setContact(input: { name: "a" }) { user { name } } b: setContact(input: { name: "b" }) { user { name } } }';
+  expect((await slow.query(text, { token: ben })).body.data.b.user.name).toBe("b");
+  expect((await slow.query("{ __typename }", { token: ben })).status).toBe(429);
+});
+
+it("a page whose statement takes too long is asked for again later, and no bug is logged", async () => {
+  const api = await startApiForTest(db);
+  const holder = await db.pool.connect();
+  await holder.query("begin; lock table bookpost_private.tracking_link_tokens");
+  const response = await fetch(`${api.url}/t/${"x".repeat(43)}`);
+  await holder.query("rollback");
+  holder.release();
+  expect(response.status).toBe(503);
+  expect(await response.json()).toMatchObject({
+    errors: [{ extensions: { code: "UNAVAILABLE" } }],
+  });
+  expect(api.log).toEqual([]);
+});

@@ -87,6 +87,7 @@ describe("a token", () => {
     ["that is not valid yet", async () => `Bearer ${await sign({ nbf: inMinutes(5) })}`],
     ["without a user", async () => `Bearer ${await sign({ sub: undefined })}`],
     ["whose user is no id", async () => `Bearer ${await sign({ sub: "' or true --" })}`],
+    ["whose user is a list", async () => `Bearer ${await sign({ sub: [owner] })}`],
     ["without a role", async () => `Bearer ${await sign({ role: undefined })}`],
     [
       "of a role that is not the API's",

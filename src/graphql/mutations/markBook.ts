@@ -18,7 +18,8 @@ export const markBook = createMutation({
       Says how a book's journey has ended, where nobody can be asked or the
       carrier is wrong. It is kept as a scan (rawCode by_hand) with the reason; a
       newer scan of the carrier's goes before it. Of a parcel that other people
-      wait for too, a member's word changes her own view only.
+      see too, now or later, a member's word changes her own view only: her book
+      gets a closed parcel of its own, and refreshBook takes it back.
       """
       markBook(input: MarkBookInput!): MarkBookPayload
     }

@@ -12,6 +12,7 @@ import { GraphQLError } from "postgraphile/graphql";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { Config } from "../../config.ts";
 import type { Admission } from "../admission.ts";
+import { callerAddress } from "../callerAddress.ts";
 import type { Engine } from "../engine.ts";
 import { MAX_BODY_BYTES, STOP_GRACE_MS, WEBSOCKETS } from "../limits.ts";
 import { isMeantForLoopback } from "../loopbackGuard.ts";
@@ -44,9 +45,10 @@ const CLOSE_CODES: Readonly<Record<number, number>> = { 429: 4429, 503: 1013 };
 /** setTimeout takes no more: 24 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** As `refuse` in answer.ts does it where there is a response to write to. */
+/** As `refuse` in answer.ts does it where there is a response to write to; hangs up, whether the client does so or not. */
 function refuse(socket: Duplex, status: string, code: string, message: string): void {
   const body = `${JSON.stringify({ errors: [{ message, extensions: { code } }] })}\n`;
+  socket.once("finish", () => socket.destroy());
   socket.end(
     `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
@@ -63,7 +65,7 @@ function close(socket: WebSocket, code: number, reason: string): void {
  *   request's header. Without a good one: closed with 4403. When it ends: 4403.
  */
 export function createSocketServer(options: {
-  readonly config: Partial<Pick<Config, "allowedOrigins">>;
+  readonly config: Pick<Config, "access"> & Partial<Pick<Config, "allowedOrigins">>;
   /** Everybody is the operator: only what was meant for this machine is answered. */
   readonly isOpen: boolean;
   readonly admission: Admission;
@@ -73,12 +75,25 @@ export function createSocketServer(options: {
   readonly limits?: WebSocketLimits;
 }): SocketServer {
   const { config, isOpen, admission, engine, log, limits = WEBSOCKETS } = options;
-  const sockets = new WebSocketServer({
+  const settings = {
     noServer: true,
     maxPayload: MAX_BODY_BYTES,
+    // Not in the types of ws 8.18, which are the newest.
+    closeTimeout: limits.closeMs,
     handleProtocols,
-  });
+  };
+  const sockets = new WebSocketServer(settings);
   const perUser = new Map<string, number>();
+  /** Sockets of nobody yet, by address. */
+  const unnamed = new Map<string, Set<WebSocket>>();
+
+  /** No longer counted by its address: it has a name, or is gone. */
+  function forgetUnnamed({ socket, request }: Extra): void {
+    const address = callerAddress(request, config.access.proxies);
+    const sockets = unnamed.get(address);
+    sockets?.delete(socket);
+    if (sockets?.size === 0) unnamed.delete(address);
+  }
 
   /** Lets a socket speak for `viewer`; false where that user has too many already. */
   function admit(extra: Extra, viewer: Viewer): boolean {
@@ -88,6 +103,7 @@ export function createSocketServer(options: {
     const count = perUser.get(user) ?? 0;
     if (count >= limits.perUser) return false;
     perUser.set(user, count + 1);
+    forgetUnnamed(extra);
     let timer: NodeJS.Timeout | undefined;
     const endInTime = () => {
       const leftMs = (viewer.expiresAt ?? Number.POSITIVE_INFINITY) - Date.now();
@@ -168,6 +184,8 @@ export function createSocketServer(options: {
     let messages = 0;
     let countedAt = Date.now();
     alive.add(socket);
+    const address = callerAddress(request, config.access.proxies);
+    unnamed.set(address, (unnamed.get(address) ?? new Set()).add(socket));
     socket.on("pong", () => alive.add(socket));
     // A frame too big (1009), or one that is none: ws closes it by itself.
     socket.on("error", () => {});
@@ -202,6 +220,7 @@ export function createSocketServer(options: {
     );
     socket.once("close", (code, reason) => {
       alive.delete(socket);
+      forgetUnnamed({ socket, request });
       closed(code, String(reason)).catch((error) =>
         log(`API: closing a WebSocket failed (${(error as Error).name})`),
       );
@@ -226,6 +245,14 @@ export function createSocketServer(options: {
           "403 Forbidden",
           "FORBIDDEN",
           "Pages of this origin may not open a WebSocket here. Set ALLOWED_ORIGINS.",
+        );
+      const sameAddress = unnamed.get(callerAddress(request, config.access.proxies))?.size ?? 0;
+      if (sameAddress >= limits.unnamedPerAddress)
+        return refuse(
+          socket,
+          "429 Too Many Requests",
+          "RATE_LIMITED",
+          "Too many WebSockets from here have not said who they are. Send connection_init.",
         );
       if (sockets.clients.size >= limits.atOnce)
         return refuse(

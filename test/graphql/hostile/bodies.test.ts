@@ -1,9 +1,12 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { MAX_BODY_BYTES } from "../../../src/graphql/limits.ts";
 import { createTestDatabase, type TestDatabase } from "../../helpers/database.ts";
-import { readAnswer, startTestApi, type TestApi } from "../startTestApi.ts";
+import { until } from "../../helpers/until.ts";
+import { seedBook, seedUser } from "../seedBooks.ts";
+import { readAnswer, signToken, startTestApi, type TestApi } from "../startTestApi.ts";
 
 let db: TestDatabase;
 let api: TestApi;
@@ -146,6 +149,43 @@ describe("a client that takes its time", () => {
     });
     await othersAreAnswered();
     for (const text of await Promise.all(slow)) expect(text).toMatch(/^(HTTP\/1\.1 408 |$)/);
+    await othersAreAnswered();
+  });
+
+  it("is hung up on where it does not take its answer, which waits in our memory", {
+    timeout: 60_000,
+  }, async () => {
+    const owner = await seedUser(db.pool, "Ada");
+    await seedBook(db.pool, { owner, title: "First", number: "1Z999AA10123456784" });
+    await db.pool.query(
+      `with added as (
+         insert into bookpost.books (owner_id, title) select $1, repeat('t', 500) from generate_series(1, 60) returning id
+       )
+       insert into bookpost.parcel_books (book_id, parcel_id, owner_id) select a.id, p.id, $1 from added a, bookpost.parcels p`,
+      [owner],
+    );
+    const titles = Array.from({ length: 15 }, (_, n) => `t${n}: title`).join(" ");
+    const query = `{ books(first: 100) { nodes { parcels(first: 1) { nodes { books(first: 100) { nodes { ${titles} } } } } } } }`;
+    const token = await signToken("bookpost_member", owner);
+    expect((await api.query(query, { token })).text.length).toBeGreaterThan(20e6);
+    const body = JSON.stringify({ query });
+    const socket = connect({ host: "127.0.0.1", port: Number(new URL(api.url).port) });
+    socket.on("error", () => {});
+    socket.pause();
+    const ours = new Promise<Socket>((resolve) => {
+      const take = (message: unknown) => {
+        const { socket: accepted } = message as { socket: Socket };
+        if (accepted.remotePort === socket.localPort) resolve(accepted);
+      };
+      subscribe("net.server.socket", take);
+      onTestFinished(() => void unsubscribe("net.server.socket", take));
+    });
+    socket.write(
+      `${HEAD}Authorization: Bearer ${token}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    const held = await ours;
+    await until("the answer waits", async () => held.writableLength > 0);
+    await once(held, "close");
     await othersAreAnswered();
   });
 });

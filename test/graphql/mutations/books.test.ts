@@ -314,6 +314,49 @@ describe("markBook", () => {
     },
   );
 
+  it("LOST, said before another joins the parcel, does not reach him: it leaves with her", async () => {
+    const hers = await annsBook();
+    const input = { bookId: hers.bookId, mark: "LOST", reason: "click https://evil.example" };
+    await world.mutate("ann", "markBook", input, "book { id }");
+    const his = await bensBookBeside(hers);
+    expect(his.parcelId).toBe(hers.parcelId);
+    const { book } = await world.ask(
+      "ben",
+      `query ($id: UUID!) { book(id: $id) { parcels { nodes { status reasonCode trackingEvents { nodes { rawCode } } } } notifications { nodes { id } } } }`,
+      { id: his.bookId },
+    );
+    expect(book).toEqual({
+      parcels: {
+        nodes: [{ status: "PENDING", reasonCode: null, trackingEvents: { nodes: [] } }],
+      },
+      notifications: { nodes: [] },
+    });
+    const { book: kept } = await world.ask(
+      "ann",
+      "query ($id: UUID!) { book(id: $id) { currentParcel { id status trackingEvents { nodes { description } } } } }",
+      { id: hers.bookId },
+    );
+    expect(kept.currentParcel).toEqual({
+      id: expect.not.stringMatching(hers.parcelId),
+      status: "EXCEPTION",
+      trackingEvents: { nodes: [{ description: input.reason }] },
+    });
+  });
+
+  it("LOST, of a parcel that another has stopped, does not reach him either: he still sees it", async () => {
+    const hers = await annsBook();
+    const his = await bensBookBeside(hers);
+    await world.mutate("ben", "stopTracking", { bookId: his.bookId }, "book { id }");
+    const input = { bookId: hers.bookId, mark: "LOST", reason: "click https://evil.example" };
+    await world.mutate("ann", "markBook", input, "book { id }");
+    const { book } = await world.ask(
+      "ben",
+      "query ($id: UUID!) { book(id: $id) { parcels { nodes { status trackingEvents { nodes { rawCode } } } } } }",
+      { id: his.bookId },
+    );
+    expect(book.parcels.nodes).toEqual([{ status: "PENDING", trackingEvents: { nodes: [] } }]);
+  });
+
   it("an operator's word is for all who wait", async () => {
     const hers = await annsBook();
     const his = await bensBookBeside(hers);
@@ -325,6 +368,19 @@ describe("markBook", () => {
       { id: his.bookId },
     );
     expect(book.parcels.nodes).toEqual([{ status: "DELIVERED" }]);
+  });
+
+  it("an operator's word stays for one who joins later", async () => {
+    const hers = await annsBook();
+    const input = { bookId: hers.bookId, mark: "LOST", reason: "the carrier telephoned" };
+    await world.mutate("operator", "markBook", input, "book { id }");
+    const his = await bensBookBeside(hers);
+    const { book } = await world.ask(
+      "ben",
+      "query ($id: UUID!) { book(id: $id) { parcels { nodes { status } } } }",
+      { id: his.bookId },
+    );
+    expect(book.parcels.nodes).toEqual([{ status: "EXCEPTION" }]);
   });
 
   it("after which a refresh takes her back to the common parcel", async () => {

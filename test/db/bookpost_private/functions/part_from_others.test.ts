@@ -56,7 +56,7 @@ async function common(client: ClientBase) {
        from bookpost.parcels p where p.id = bookpost_private.current_parcel($1)`,
       [bookId],
     );
-  return { ann, ben, hers, second, his, mark, everything, present };
+  return { ann, ben, hers: { ...hers, carrier: api.code }, second, his, mark, everything, present };
 }
 
 testRule(
@@ -81,8 +81,8 @@ testRule(
   {
     "nobody asks who else waits": {
       function: "bookpost.mark_book",
-      from: "bookpost_private.is_shared(v_parcel_id, v_book.owner_id)",
-      to: "false",
+      from: "if not v_is_for_all",
+      to: "if false",
     },
     "his books go along": {
       function: "bookpost_private.part_from_others",
@@ -123,16 +123,42 @@ testRule(
 
 testRule(
   db,
-  "once nobody else waits, her word is for the parcel itself",
+  "who has stopped still sees the parcel, so her word stays hers",
   async (client) => {
     const { hers, his, mark, present } = await common(client);
     await client.query("select bookpost.stop_tracking($1)", [his.bookId]);
     await mark("lost");
-    expect(await present(hers.bookId)).toMatchObject({
-      id: hers.parcelId,
-      status: "exception",
-      closed_reason: null,
-    });
+    expect(await present(his.bookId)).toMatchObject({ id: hers.parcelId, status: "in_transit" });
+    expect(await present(hers.bookId)).toMatchObject({ status: "exception", scans: 2 });
+  },
+  {
+    "only who waits is asked for": {
+      function: "bookpost.mark_book",
+      from: "pb.owner_id <> v_book.owner_id)",
+      to: "pb.owner_id <> v_book.owner_id and pb.stopped_at is null)",
+    },
+  },
+);
+
+testRule(
+  db,
+  "once nobody else waits, the day she says is the parcel's",
+  async (client) => {
+    const { ann, hers, his } = await common(client);
+    const sentOn = () =>
+      one(client, "select sent_on::text from bookpost.parcels where id = $1", [hers.parcelId]);
+    const say = () =>
+      asMember(client, ann, () =>
+        client.query("select bookpost.track_book('Hers', $1, $2, sent_on => '2026-01-02')", [
+          hers.carrier,
+          hers.number,
+        ]),
+      );
+    await say();
+    expect(await sentOn()).toEqual({ sent_on: null });
+    await client.query("select bookpost.stop_tracking($1)", [his.bookId]);
+    await say();
+    expect(await sentOn()).toEqual({ sent_on: "2026-01-02" });
   },
   {
     "who has stopped counts as waiting": {
