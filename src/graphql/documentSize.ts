@@ -20,10 +20,11 @@ interface Size {
   readonly fields: number;
   readonly aliases: number;
   readonly directives: number;
-  readonly rows: number;
+  /** Rows, and the fields of each that are a value; what both can be at most. */
+  readonly values: number;
 }
 
-const NOTHING: Size = { width: 0, depth: 0, fields: 0, aliases: 0, directives: 0, rows: 0 };
+const NOTHING: Size = { width: 0, depth: 0, fields: 0, aliases: 0, directives: 0, values: 0 };
 
 /** Side by side: counts add up, the deeper one is as deep as both. */
 function beside(a: Size, b: Size): Size {
@@ -33,7 +34,7 @@ function beside(a: Size, b: Size): Size {
     fields: a.fields + b.fields,
     aliases: a.aliases + b.aliases,
     directives: a.directives + b.directives,
-    rows: a.rows + b.rows,
+    values: a.values + b.values,
   };
 }
 
@@ -99,13 +100,14 @@ class Measure {
         ? NOTHING
         : this.selections(node.selectionSet, isObjectType(type) ? type : undefined);
     const page = pageSize(node, parent);
+    const values = node.selectionSet === undefined ? 1 : inside.values;
     return {
       width: 1,
       depth: inside.depth + 1,
       fields: inside.fields + 1,
       aliases: inside.aliases + (node.alias ? 1 : 0),
       directives: inside.directives,
-      rows: page === null ? inside.rows : page * (1 + inside.rows),
+      values: page === null ? values : page * (1 + values),
     };
   }
 
@@ -150,10 +152,10 @@ const LIMITS: Readonly<
     most: DOCUMENT.directives,
     tell: (is, most) => `The document has ${is} directives; at most ${most} are allowed.`,
   },
-  rows: {
-    most: DOCUMENT.rows,
+  values: {
+    most: DOCUMENT.values,
     tell: (is, most) =>
-      `The document may read ${is} rows; at most ${most} are allowed. Ask for smaller pages with "first".`,
+      `The document may read ${is} values; at most ${most} are allowed. Ask for smaller pages with "first", or for fewer fields.`,
   },
 };
 

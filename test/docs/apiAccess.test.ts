@@ -29,7 +29,8 @@ const NUMBERS: Readonly<Record<string, number>> = {
   aliases: DOCUMENT.aliases,
   directives: DOCUMENT.directives,
   "fields on the first level": DOCUMENT.rootFields,
-  "rows that the page sizes allow in all; a variable counts as the largest page": DOCUMENT.rows,
+  "values that the page sizes allow in all, each row counted as one more; a variable counts as the largest page":
+    DOCUMENT.values,
   "rows of a page (`first`)": limits.MAX_PAGE_SIZE,
   "levels of lists and objects in variables": limits.VARIABLE_DEPTH,
   "milliseconds of planning": TIMEOUT_MS.planning,

@@ -147,7 +147,7 @@ describe("the start", () => {
       'Document "old": Cannot query field "nam" on type "Carrier".',
       expect.stringMatching(/^Document "broken": Syntax Error/),
       expect.stringMatching(/^Document "curious": GraphQL introspection has been disabled/),
-      expect.stringMatching(/^Document "big": The document may read 1,010,100 rows/),
+      expect.stringMatching(/^Document "big": The document may read 2,010,100 values/),
     ]);
   });
 });
