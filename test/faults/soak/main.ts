@@ -107,7 +107,10 @@ try {
     await fault.commit({ box, db, sandbox, lanes, carriers: CARRIERS, chance });
     await sleep(chance.between(1_000, 8_000));
     const count = Object.values(struck).reduce((sum, n) => sum + n, 0);
-    if (count % 20 === 0) tell(`${count} faults, ${samples.at(-1)?.lookups} lookups`);
+    if (count % 20 === 0)
+      tell(
+        `${count} faults, ${samples.at(-1)?.lookups} lookups, megabytes ${JSON.stringify(samples.at(-1)?.megabytes)}`,
+      );
   }
   sandbox.clearFaults();
   tell("the last fault is over");

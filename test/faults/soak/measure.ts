@@ -9,6 +9,8 @@ export interface Sample {
   /** Dead rows in the tables that every lookup writes, and what these tables take on disk. */
   readonly deadRows: number;
   readonly hotMegabytes: number;
+  /** The latter by table. */
+  readonly megabytes: Readonly<Record<string, number>>;
   readonly lookups: number;
 }
 
@@ -27,6 +29,7 @@ export async function sample({ pool }: TestDatabase, lanes: readonly Lane[]): Pr
   const { rows } = await pool.query<Omit<Sample, "workerMegabytes">>(
     `select coalesce(sum(s.n_dead_tup), 0)::integer as "deadRows",
        (sum(pg_total_relation_size(s.relid)) / 1048576)::float8 as "hotMegabytes",
+       json_object_agg(s.relid::regclass, round(pg_total_relation_size(s.relid) / 1048576.0, 1)) as megabytes,
        (select count(*)::integer from bookpost_private.lookups) as lookups
      from pg_stat_user_tables s where s.relid = any ($1::regclass[])`,
     [HOT],
