@@ -14,6 +14,9 @@ interface Refusal {
 /** Longest title and author, name, and id of an app's: the constraints named below. */
 export const LONGEST = { title: 500, author: 500, name: 200, appBookId: 200, reason: 500 } as const;
 
+/** Longest life of a public link, a leap year; as in tracking_links_expire_within_a_year. */
+export const MOST_LINK_DAYS = 366;
+
 /** Characters of a value that a sentence repeats. Chosen: a number and its typing errors. */
 const SHOWN = 60;
 
@@ -81,6 +84,12 @@ const REFUSALS = {
       `Say how you know: add ${name("reason")} 'it lies on my table'. It is kept with the parcel's scans.`,
   },
   LONG_REASON: { input: "reason", tell: tooLong("A reason", LONGEST.reason) },
+  BAD_DAYS: {
+    input: "days",
+    constraint: "tracking_links_expire_within_a_year",
+    tell: (name, value) =>
+      `${name("days")} must be a whole number from 1 to ${MOST_LINK_DAYS}${isNot(value)}`,
+  },
   BAD_EMAIL: {
     input: "email",
     constraint: "users_email_has_one_at",

@@ -91,7 +91,14 @@ describe("sharing a book", () => {
   });
 
   it.each([[0], [-1], [367], [2_147_483_647]])("cannot be for %s days", async (days) => {
-    expect(await share(ann, { days })).toBe("BAD_INPUT");
+    const input = { bookId: book.bookId, days };
+    const { body } = await api.query(SHARE, { token: ann, variables: { input } });
+    expect(body.errors).toMatchObject([
+      {
+        message: `days must be a whole number from 1 to 366; "${days}" is not.`,
+        extensions: { code: "BAD_INPUT", field: "days", reason: "BAD_DAYS" },
+      },
+    ]);
   });
 
   it("cannot be another owner's doing, nor a visitor's", async () => {

@@ -1,22 +1,16 @@
 import { Command } from "commander";
-import { UsageError } from "../../errors.ts";
+import { readLinkDays } from "../../input/linkDays.ts";
 import { readBook } from "../../sql/readBook.ts";
 import { shareParcel } from "../../sql/shareParcel.ts";
 import type { CliContext } from "../context.ts";
 import { oneLine } from "../oneLine.ts";
 import { resolveBook } from "../resolveBook.ts";
 
-/** The database decides how many are too many; this keeps what is no number from it. */
-function parseDays(text: string): number {
-  if (/^\d{1,5}$/.test(text)) return Number(text);
-  throw new UsageError("BAD_DAYS", `--days must be a whole number of days; "${text}" is not.`);
-}
-
 export function shareCommand(context: CliContext): Command {
   return new Command("share")
     .description("make a public link to the parcel a book is in: where it is, and nothing else")
     .argument("<book>", "book id, the beginning of one, or tracking number")
-    .option("--days <days>", "for how many days it works, 366 at most", parseDays, 30)
+    .option("--days <days>", "for how many days it works, 366 at most", readLinkDays, 30)
     .action((text: string, { days }: { days: number }) =>
       context.withDatabase(async (db) => {
         const id = await resolveBook(db, text);

@@ -1,6 +1,7 @@
 import { access, context, lambda, object } from "postgraphile/grafast";
 import { gql } from "postgraphile/utils";
 import { readId } from "../../input/id.ts";
+import { readLinkDays } from "../../input/linkDays.ts";
 import { shareParcel } from "../../sql/shareParcel.ts";
 import { createMutation } from "./createMutation.ts";
 
@@ -42,7 +43,7 @@ export const shareBook = createMutation({
   shows: ["trackingLink"],
   read: ({ bookId, days }: { bookId: string; days?: number | null }) => ({
     bookId: readId("bookId", "book", bookId),
-    days: days ?? null,
+    days: days == null ? null : readLinkDays(days),
   }),
   async run(db, { bookId, days }) {
     const { linkId, token } = await shareParcel(db, bookId, days);
