@@ -51,6 +51,15 @@ test("the table of limits has the numbers that the API keeps, and no other", () 
   expect(Object.fromEntries(rows)).toEqual(NUMBERS);
 });
 
+test("what is said of WebSockets is so", () => {
+  const { perUser, subscriptions, atOnce } = limits.WEBSOCKETS;
+  const text = TEXT.replaceAll("\n", " ");
+  expect(text).toContain(`Of each subscription at most ${limits.CHANGE_HUB.waiting} events wait.`);
+  expect(text).toContain(
+    `at most ${perUser} WebSockets, each with ${subscriptions} subscriptions, and a process ${atOnce.toLocaleString("en")}.`,
+  );
+});
+
 test("what is said of keys and clocks is so", () => {
   expect(TEXT).toContain(`${limits.TOKEN_CLOCK_SKEW_SECONDS} seconds of difference`);
   expect(TEXT).toContain(`kept for ${limits.JWKS.keptMs / 60_000} minutes`);
