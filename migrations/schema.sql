@@ -3562,6 +3562,30 @@ END;
 comment on function bookpost_private.confirm_lookups(uuid[]) is 'For permits that were not used at once: null where the request may still go out, otherwise why not (gone: the lease is no longer held) and until when.';
 grant execute on function bookpost_private.confirm_lookups(uuid[]) to bookpost_worker;
 
+CREATE OR REPLACE FUNCTION bookpost_private.copy_rows(of_table regclass, key_column text, key uuid, changes jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+declare
+  v_columns text[] := array(
+    select a.attname from pg_attribute a
+    where a.attrelid = copy_rows.of_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    order by a.attnum
+  );
+begin
+  execute format(
+    'insert into %1$s (%2$s) select %3$s from %1$s t cross join lateral jsonb_populate_record(t, $2) n where t.%4$I = $1',
+    copy_rows.of_table,
+    (select string_agg(format('%I', c), ', ') from unnest(v_columns) c),
+    (select string_agg(format('n.%I', c), ', ') from unnest(v_columns) c),
+    copy_rows.key_column
+  ) using copy_rows.key, copy_rows.changes;
+end;
+$function$;
+comment on function bookpost_private.copy_rows(regclass,text,uuid,jsonb) is 'Copies the rows of a table whose key_column is key, with these columns changed. Does not commit.';
+grant execute on function bookpost_private.copy_rows(regclass,text,uuid,jsonb) to bookpost_worker;
+
 CREATE OR REPLACE FUNCTION bookpost_private.crashes_tolerated()
  RETURNS integer
  LANGUAGE sql
@@ -5094,28 +5118,15 @@ declare
   v_id uuid := gen_random_uuid();
   v_now timestamptz := clock_timestamp();
 begin
-  -- A row with some of its columns changed: what is added to the tables later is copied as well.
-  insert into bookpost.parcels
-  select n.*
-  from bookpost.parcels p
-  cross join lateral jsonb_populate_record(
-    p, jsonb_build_object(
-      'id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason,
-      -- After the common one, so that where parcels are listed newest first it comes first.
-      'created_at', p.created_at + interval '1 microsecond'
-    )
-  ) n
-  where p.id = part_from_others.parcel_id;
-  insert into bookpost_private.checks
-  select n.*
-  from bookpost_private.checks c
-  cross join lateral jsonb_populate_record(c, jsonb_build_object('parcel_id', v_id, 'next_check_at', null, 'pause_reason', 'closed')) n
-  where c.parcel_id = part_from_others.parcel_id;
-  insert into bookpost.tracking_events
-  select n.*
-  from bookpost.tracking_events e
-  cross join lateral jsonb_populate_record(e, jsonb_build_object('parcel_id', v_id)) n
-  where e.parcel_id = part_from_others.parcel_id;
+  perform bookpost_private.copy_rows('bookpost.parcels', 'id', part_from_others.parcel_id, jsonb_build_object(
+    'id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason,
+    -- After the common one, so that where parcels are listed newest first it comes first.
+    'created_at', (select p.created_at + interval '1 microsecond' from bookpost.parcels p where p.id = part_from_others.parcel_id)
+  ));
+  perform bookpost_private.copy_rows('bookpost_private.checks', 'parcel_id', part_from_others.parcel_id, jsonb_build_object(
+    'parcel_id', v_id, 'next_check_at', null, 'pause_reason', 'closed'
+  ));
+  perform bookpost_private.copy_rows('bookpost.tracking_events', 'parcel_id', part_from_others.parcel_id, jsonb_build_object('parcel_id', v_id));
   with parted as (
     update bookpost.parcel_books pb set stopped_at = v_now
     where pb.parcel_id = part_from_others.parcel_id and pb.owner_id = part_from_others.owner and pb.stopped_at is null

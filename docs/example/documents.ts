@@ -253,7 +253,7 @@ export type ParcelsVariables = {
 };
 
 export const Parcels: Document<ParcelsResult, ParcelsVariables> = {
-  id: "0213067273e6eb49ee20bc225b89d1b22158adb952d6bf0e614d7c9d8366d0ad",
+  id: "7b1cb11610389d7f5993c9b74f97097f4f15dc925cb3b9a5031b8f3eb722e225",
 };
 
 export type TrackBookResult = {

@@ -1,5 +1,5 @@
 --! Previous: sha1:38f79cc78f4c8ea7238a32e4daf0e08aa6580255
---! Hash: sha1:8ae8b0d43547b45aea169df73bb901dfdcc1ef6f
+--! Hash: sha1:e50d989b6f69ce7c218e0e9b1c6920639674f887
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.
@@ -175,6 +175,31 @@ $$;
 comment on function bookpost_private.say_sent_on(uuid, date, uuid) is
   'The day on which a parcel was posted, for all who wait for it; said anew, the newest word counts. What one owner says of a parcel that others wait for too counts for nothing, and nobody is told so.';
 
+-- All columns but the generated ones, whichever there are: what is added to a table later is copied as well.
+create function bookpost_private.copy_rows(of_table regclass, key_column text, key uuid, changes jsonb) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_columns text[] := array(
+    select a.attname from pg_attribute a
+    where a.attrelid = copy_rows.of_table and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+    order by a.attnum
+  );
+begin
+  execute format(
+    'insert into %1$s (%2$s) select %3$s from %1$s t cross join lateral jsonb_populate_record(t, $2) n where t.%4$I = $1',
+    copy_rows.of_table,
+    (select string_agg(format('%I', c), ', ') from unnest(v_columns) c),
+    (select string_agg(format('n.%I', c), ', ') from unnest(v_columns) c),
+    copy_rows.key_column
+  ) using copy_rows.key, copy_rows.changes;
+end;
+$$;
+
+comment on function bookpost_private.copy_rows(regclass, text, uuid, jsonb) is
+  'Copies the rows of a table whose key_column is key, with these columns changed. Does not commit.';
+
 -- Of a parcel that others wait for too, a member gets one of her own, and says of that what she likes: her word, and her text,
 -- must not reach the others. It is closed from the start, since only one live parcel may have a number; refresh_book takes her
 -- back to the common one. The lock on the parcel's check is held already.
@@ -186,28 +211,15 @@ declare
   v_id uuid := gen_random_uuid();
   v_now timestamptz := clock_timestamp();
 begin
-  -- A row with some of its columns changed: what is added to the tables later is copied as well.
-  insert into bookpost.parcels
-  select n.*
-  from bookpost.parcels p
-  cross join lateral jsonb_populate_record(
-    p, jsonb_build_object(
-      'id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason,
-      -- After the common one, so that where parcels are listed newest first it comes first.
-      'created_at', p.created_at + interval '1 microsecond'
-    )
-  ) n
-  where p.id = part_from_others.parcel_id;
-  insert into bookpost_private.checks
-  select n.*
-  from bookpost_private.checks c
-  cross join lateral jsonb_populate_record(c, jsonb_build_object('parcel_id', v_id, 'next_check_at', null, 'pause_reason', 'closed')) n
-  where c.parcel_id = part_from_others.parcel_id;
-  insert into bookpost.tracking_events
-  select n.*
-  from bookpost.tracking_events e
-  cross join lateral jsonb_populate_record(e, jsonb_build_object('parcel_id', v_id)) n
-  where e.parcel_id = part_from_others.parcel_id;
+  perform bookpost_private.copy_rows('bookpost.parcels', 'id', part_from_others.parcel_id, jsonb_build_object(
+    'id', v_id, 'closed_at', v_now, 'closed_reason', part_from_others.closed_reason,
+    -- After the common one, so that where parcels are listed newest first it comes first.
+    'created_at', (select p.created_at + interval '1 microsecond' from bookpost.parcels p where p.id = part_from_others.parcel_id)
+  ));
+  perform bookpost_private.copy_rows('bookpost_private.checks', 'parcel_id', part_from_others.parcel_id, jsonb_build_object(
+    'parcel_id', v_id, 'next_check_at', null, 'pause_reason', 'closed'
+  ));
+  perform bookpost_private.copy_rows('bookpost.tracking_events', 'parcel_id', part_from_others.parcel_id, jsonb_build_object('parcel_id', v_id));
   with parted as (
     update bookpost.parcel_books pb set stopped_at = v_now
     where pb.parcel_id = part_from_others.parcel_id and pb.owner_id = part_from_others.owner and pb.stopped_at is null

@@ -1,5 +1,5 @@
---! Previous: sha1:8ae8b0d43547b45aea169df73bb901dfdcc1ef6f
---! Hash: sha1:258ac9c8039acd14f91bd63120148ad2962f04cb
+--! Previous: sha1:e50d989b6f69ce7c218e0e9b1c6920639674f887
+--! Hash: sha1:c12714a7fd54c4e7901aabd909562b28092af804
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

@@ -1,5 +1,5 @@
---! Previous: sha1:258ac9c8039acd14f91bd63120148ad2962f04cb
---! Hash: sha1:333d1838d4333f7941ad5058408b97ae2adc8976
+--! Previous: sha1:c12714a7fd54c4e7901aabd909562b28092af804
+--! Hash: sha1:d4aea57c0771b6c2db348d25fe80343d69e99f1d
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

@@ -1,5 +1,5 @@
---! Previous: sha1:333d1838d4333f7941ad5058408b97ae2adc8976
---! Hash: sha1:2db62d679be3e93b08d9e7c677e0ccad5c0a40eb
+--! Previous: sha1:d4aea57c0771b6c2db348d25fe80343d69e99f1d
+--! Hash: sha1:2e1b8c09dac9b31269400f89c4c05d2cece7eb1d
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

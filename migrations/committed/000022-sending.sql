@@ -1,5 +1,5 @@
---! Previous: sha1:2db62d679be3e93b08d9e7c677e0ccad5c0a40eb
---! Hash: sha1:9679372b5bf5c684ee49c7f6ab6d604651b9250b
+--! Previous: sha1:2e1b8c09dac9b31269400f89c4c05d2cece7eb1d
+--! Hash: sha1:78f497b85c39c8a7d8fdc70eb089ddc6d85414c4
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:9679372b5bf5c684ee49c7f6ab6d604651b9250b
---! Hash: sha1:54586f70983fb379e2597fb9e47676eed4276846
+--! Previous: sha1:78f497b85c39c8a7d8fdc70eb089ddc6d85414c4
+--! Hash: sha1:a32889cf2cc9b8529fc6234970dee5bfccaf55fc
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

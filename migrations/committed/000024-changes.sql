@@ -1,5 +1,5 @@
---! Previous: sha1:54586f70983fb379e2597fb9e47676eed4276846
---! Hash: sha1:2c82d4e27a8d31b48e93ba2a7c9f305e6d0f32d7
+--! Previous: sha1:a32889cf2cc9b8529fc6234970dee5bfccaf55fc
+--! Hash: sha1:cb14b717c57d1f4841d369b8077cadbf5a8f6a0d
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

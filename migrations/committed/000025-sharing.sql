@@ -1,5 +1,5 @@
---! Previous: sha1:2c82d4e27a8d31b48e93ba2a7c9f305e6d0f32d7
---! Hash: sha1:f15e74e69e4531cdb5bb1a4704fcb0f8b3d3c6dc
+--! Previous: sha1:cb14b717c57d1f4841d369b8077cadbf5a8f6a0d
+--! Hash: sha1:1b83b3171220327c32e359c20c8fea7ede0e9544
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

@@ -1,5 +1,5 @@
---! Previous: sha1:f15e74e69e4531cdb5bb1a4704fcb0f8b3d3c6dc
---! Hash: sha1:71295db17925f9cf36e95f7886aa3b4b39ff228e
+--! Previous: sha1:1b83b3171220327c32e359c20c8fea7ede0e9544
+--! Hash: sha1:d0b0e492ae823e412aae4620476652d4fa48f1fc
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.

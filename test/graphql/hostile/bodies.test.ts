@@ -164,8 +164,8 @@ describe("a client that takes its time", () => {
        insert into bookpost.parcel_books (book_id, parcel_id, owner_id) select a.id, p.id, $1 from added a, bookpost.parcels p`,
       [owner],
     );
-    const titles = Array.from({ length: 15 }, (_, n) => `t${n}: title`).join(" ");
-    const query = `{ books(first: 100) { nodes { parcels(first: 1) { nodes { books(first: 100) { nodes { ${titles} } } } } } } }`;
+    const titles = Array.from({ length: 12 }, (_, n) => `t${n}: title`).join(" ");
+    const query = `{ books(first: 60) { nodes { parcels(first: 1) { nodes { books(first: 60) { nodes { ${titles} } } } } } } }`;
     const token = await signToken("bookpost_member", owner);
     expect((await api.query(query, { token })).text.length).toBeGreaterThan(20e6);
     const body = JSON.stringify({ query });
