@@ -17,10 +17,11 @@ const PRINT = {
  * Prints what the queue has to say, a line for each event: who says it, the job's task and id, the level, and what.
  * As with the queue's own, debug is printed with GRAPHILE_LOGGER_DEBUG only.
  */
-export const workerLogger = new Logger(({ label = "core", workerId, taskIdentifier, jobId }) => {
+export const workerLogger = new Logger(({ label, workerId, taskIdentifier, jobId }) => {
   const who = [label, workerId, taskIdentifier, jobId].filter(Boolean).join(" ");
+  const prefix = who && `[${who}] `;
   return (level, message) => {
     if (NEEDLESS.test(message) || (level === "debug" && !process.env.GRAPHILE_LOGGER_DEBUG)) return;
-    PRINT[level]("[%s] %s: %s", who, level.toUpperCase(), message);
+    PRINT[level]("%s%s: %s", prefix, level.toUpperCase(), message);
   };
 });

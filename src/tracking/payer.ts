@@ -40,7 +40,7 @@ export function payer(options: {
       // counting from the earlier one never too late, whatever the clocks say.
       const at = performance.now() + payment.waitMs;
       const { waitMs } = payment;
-      const refused = await unlessPassing(awaitTurn({ at, waitMs, signal, confirm }));
+      const refused = await unlessPassing(awaitTurn({ at, askedAt, waitMs, signal, confirm }));
       if (refused) throw new NotAsked(refused.refusal, refused.retryInMs);
       if (performance.now() <= askedAt + waitMs + payment.useWithinMs) return;
     }

@@ -110,7 +110,13 @@ export function createTracker(options: {
       const { waitMs } = permit;
       const stillStands = () => confirm(permit.lookupId);
       const at = answeredAt + waitMs;
-      const refused = await awaitTurn({ at, waitMs, signal, confirm: stillStands });
+      const refused = await awaitTurn({
+        at,
+        askedAt: startedAt,
+        waitMs,
+        signal,
+        confirm: stillStands,
+      });
       if (refused)
         return { kind: "refused", reason: refused.refusal, retryInMs: refused.retryInMs };
       const beforeRequest = payer({

@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { beforeEach, expect, test } from "vitest";
+import { ago } from "../helpers/ago.ts";
 import { rolledBack } from "../helpers/database.ts";
 import { lookUp, permitFor } from "../helpers/lookUp.ts";
 import { makeUser } from "../helpers/makeUser.ts";
@@ -11,6 +12,9 @@ import type { Request } from "./judgeRequests.ts";
 
 // The judge lets an ordinary life pass, and finds what is planted in it.
 
+const TAKEN_IN = scan(ago(30), "in_transit");
+const GOES_OUT = scan(ago(6), "out_for_delivery");
+
 const db = testDatabase();
 let client: pg.PoolClient;
 let book: TrackedBook;
@@ -18,15 +22,10 @@ let book: TrackedBook;
 beforeEach(async () => {
   client = await rolledBack(db, { leavesStuck: true });
   book = await trackBook(client, "ups");
-  await lookUp(client, book.parcelId, (id) =>
-    found(id, { events: [scan("2026-11-20T09:00:00Z", "in_transit")] }),
-  );
+  await lookUp(client, book.parcelId, (id) => found(id, { events: [TAKEN_IN] }));
   await lookUp(client, book.parcelId, (id) =>
     found(id, {
-      events: [
-        scan("2026-11-20T09:00:00Z", "in_transit"),
-        scan("2026-11-21T09:00:00Z", "out_for_delivery"),
-      ],
+      events: [TAKEN_IN, GOES_OUT],
     }),
   );
 });
@@ -58,9 +57,7 @@ test("an ordinary life has no offence in it: owners who come and go, a mark, a r
     found(id, { is_return: true, events: [scan("2036-11-22T09:00:00Z", "delivered")] }),
   );
   const silent = await trackBook(client, "dhl");
-  await lookUp(client, silent.parcelId, (id) =>
-    found(id, { events: [scan("2026-11-22T09:00:00Z", null)] }),
-  );
+  await lookUp(client, silent.parcelId, (id) => found(id, { events: [scan(ago(3), null)] }));
   const { rows } = await client.query("select status from bookpost.parcels order by status");
   expect(rows).toEqual([{ status: "return_to_sender" }, { status: "unknown" }]);
   expect(await judge({ db: client })).toEqual({});

@@ -161,7 +161,7 @@ async function happen(client: ClientBase, history: readonly Event[]): Promise<vo
       "parcel" in e ? ["person" in e ? people[e.person] : "", parcels[e.parcel]] : [];
     if (e.kind === "look") {
       const at = new Date().toISOString();
-      const time = e.day === null ? null : `2026-12-${e.day}T12:00:00`;
+      const time = e.day === null ? null : `2036-12-${e.day}T12:00:00`;
       await lookUp(client, parcel, (id) =>
         e.status === null
           ? failed(id, "unavailable", { is_api_wide: false })

@@ -257,7 +257,7 @@ testRule(
     const events = [scan(new Date().toISOString(), "in_transit")];
     for (const day of ["10", "12", "14"])
       await lookUp(client, book.parcelId, (id) =>
-        found(id, { events, estimated_from: `2026-12-${day}`, estimated_until: `2026-12-${day}` }),
+        found(id, { events, estimated_from: `2036-12-${day}`, estimated_until: `2036-12-${day}` }),
       );
     const { rows } = await client.query<{ id: string }>(
       `select d.id from bookpost_private.deliveries d join bookpost_private.delivery_items i on i.delivery_id = d.id
