@@ -45,6 +45,8 @@ export interface ApiOptions {
   readonly rateLimits?: RateLimits;
   /** For who tests; `WEBSOCKETS` if left out. */
   readonly webSocketLimits?: WebSocketLimits;
+  /** For who tests; `IDLE_TIMEOUT_MS` if left out. */
+  readonly idleTimeoutMs?: number;
 }
 
 export interface Api {
@@ -119,7 +121,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     server.on("upgrade", sockets.upgrade);
     server.maxConnections = MAX_SOCKETS;
     // A WebSocket is freed of it by ws, and pinged instead.
-    server.timeout = IDLE_TIMEOUT_MS;
+    server.timeout = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
     await listen(server, config.host, config.port);
     let stopping: Promise<void> | undefined;
     return {
