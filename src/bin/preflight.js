@@ -1,5 +1,6 @@
 // Plain JavaScript that an old Node reads too: it exists to say what such a Node lacks.
 import { existsSync, readFileSync } from "node:fs";
+import module from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -21,6 +22,16 @@ function findObstacle() {
   return `bookpost needs Node 22.18 or later, and ${here}: install Node 24, or let npm bring it with: ${fetchIt}`;
 }
 
+/**
+ * Lets Node keep what it has compiled, types stripped, for the next start: a command takes half as long. Beside the
+ * packages, whose folder is as trusted as they are, not in the system's temporary one, where others could put code
+ * first. A folder that cannot be written only costs the time.
+ */
+function keepCompiledCode() {
+  // NODE_COMPILE_CACHE, where somebody sets it, has been obeyed by Node already.
+  module.enableCompileCache?.(join(root, "node_modules/.cache/bookpost"));
+}
+
 /** Imports one of our .ts files and ends the process with the exit code that `run` makes of it. */
 export function launch(path, run) {
   const obstacle = findObstacle();
@@ -28,6 +39,7 @@ export function launch(path, run) {
     console.error(obstacle);
     process.exit(1);
   }
+  keepCompiledCode();
   import(path)
     .then(run)
     .catch((error) => {
