@@ -132,7 +132,12 @@ export function startHeartbeat(options: {
     async stop() {
       clearInterval(timer);
       await Promise.all([beating.ended(), sweeping.ended()]);
-      await signOff(pool, workerId).catch((error) => onError("signing off failed", error));
+      const left = await signOff(pool, workerId).catch((error) => {
+        onError("signing off failed", error);
+        return 0;
+      });
+      if (left > 0)
+        onError("a stop", new Error(`${left} jobs were still locked, and are given back`));
     },
   };
 }
