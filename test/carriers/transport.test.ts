@@ -1,6 +1,6 @@
 import { createServer as createTcpServer } from "node:net";
 import { inspect } from "node:util";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createCarrierClient } from "../../src/carriers/client.ts";
 import { dhl } from "../../src/carriers/dhl.ts";
 import { adapters } from "../../src/carriers/registry.ts";
@@ -229,13 +229,9 @@ test("charset, byte order mark and broken bytes do no harm", async () => {
 
 test("the environment's proxy is not asked", async () => {
   const sandbox = await withSandbox();
-  const before = { ...process.env };
-  onTestFinished(() => {
-    process.env = before;
-  });
-  process.env.http_proxy = process.env.HTTP_PROXY = "http://127.0.0.1:1";
-  process.env.no_proxy = process.env.NO_PROXY = "";
-  process.env.NODE_USE_ENV_PROXY = "1";
+  for (const name of ["http_proxy", "HTTP_PROXY"]) vi.stubEnv(name, "http://127.0.0.1:1");
+  for (const name of ["no_proxy", "NO_PROXY"]) vi.stubEnv(name, "");
+  vi.stubEnv("NODE_USE_ENV_PROXY", "1");
   expect(await clientOf(sandbox, "dhl").lookUp(NUMBER)).toMatchObject({
     error: { outcome: "not_found" },
   });

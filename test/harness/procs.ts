@@ -6,6 +6,11 @@ import { endLeftoverProcs, registerProc } from "./procRegistry.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
+/** The stock command starts as quickly with it as ours does without. */
+const COMPILE_CACHE = process.env.NODE_COMPILE_CACHE
+  ? { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }
+  : {};
+
 /** How a process ended. */
 export interface Ending {
   /** Null: a signal ended it. */
@@ -64,7 +69,7 @@ export async function startProc(
   await endLeftoverProcs();
   const child = spawn(process.execPath, [...nodeOptions, join(ROOT, program), ...args], {
     cwd: ROOT,
-    env: { PATH: process.env.PATH, ...environment },
+    env: { PATH: process.env.PATH, ...COMPILE_CACHE, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -59,7 +59,7 @@ export async function cloneTemplate(server: Logins): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString("hex")}`;
   await asAdmin(
     server,
-    `create database ${name} template ${TEMPLATE} owner bookpost`,
+    `create database ${name} template ${TEMPLATE} strategy file_copy owner bookpost`,
     ...closeToPublic(name),
   );
   const url = databaseUrl(server.ownerUrl, name);

@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import { login } from "../../src/ops/embedded/login.ts";
 import { startEmbeddedPostgres } from "../../src/ops/embeddedPostgres.ts";
 
 /** The Postgres that all test files share, by login. */
@@ -27,6 +28,11 @@ async function startOwnServer(): Promise<TestServer> {
     // Tests of crashes start servers of their own, with fsync on.
     settings: { fsync: "off", max_connections: "200" },
   });
+  // A function's statements are planned anew for each of the first five calls on a connection, and a test's connection
+  // makes few more. A worker's lives long, with plans that are made once.
+  await login(server.adminUrl, (admin) =>
+    admin.query("alter role bookpost set plan_cache_mode = force_generic_plan"),
+  );
   return {
     adminUrl: server.adminUrl,
     ownerUrl: server.url,

@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+/** Milliseconds from one question to the next: a fiftieth of what it has taken so far, and so a fiftieth too late at most. */
+const pauseAfter = (waitedMs: number) => Math.min(100, Math.max(20, waitedMs / 50));
+
 /**
  * Waits for a fact: asks `probe` until it answers something, and fails with
  * `what` when that has not come true in time. The deadline only ends a hang.
@@ -9,11 +12,12 @@ export async function until<T>(
   probe: () => Promise<T | null | undefined | false>,
   deadlineMs = 20_000,
 ): Promise<T> {
-  const deadline = performance.now() + deadlineMs;
+  const start = performance.now();
   for (;;) {
     const value = await probe();
     if (value !== null && value !== undefined && value !== false) return value;
-    if (performance.now() > deadline) throw new Error(`still not true: ${what}`);
-    await sleep(20);
+    const waitedMs = performance.now() - start;
+    if (waitedMs > deadlineMs) throw new Error(`still not true: ${what}`);
+    await sleep(pauseAfter(waitedMs));
   }
 }
