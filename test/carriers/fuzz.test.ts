@@ -5,6 +5,7 @@ import { foldStatus, orderEvents } from "../../src/carriers/foldStatus.ts";
 import { readAnswer } from "../../src/carriers/readAnswer.ts";
 import { adapters } from "../../src/carriers/registry.ts";
 import { isLookupError, type LookupError } from "../../src/errors.ts";
+import { runCount } from "../helpers/runCount.ts";
 import { type Fixture, readFixtures } from "./readFixtures.ts";
 
 const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
@@ -133,7 +134,7 @@ describe.each(adapters.map((adapter) => ({ code: adapter.code, adapter })))(
     test("an answer changed anywhere ends in a sound tracking or one of our errors", () => {
       fc.assert(
         fc.property(mutated(found), (text) => expectSound(read(adapter, text))),
-        { numRuns: 500 },
+        { numRuns: runCount(100, 500) },
       );
     });
 
@@ -159,7 +160,7 @@ describe.each(adapters.map((adapter) => ({ code: adapter.code, adapter })))(
           expect(result.status).not.toBe("delivered");
           expect(foldStatus(result).status).not.toBe("delivered");
         }),
-        { numRuns: 500 },
+        { numRuns: runCount(100, 500) },
       );
     });
   },

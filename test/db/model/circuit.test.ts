@@ -1,10 +1,11 @@
 import { expect, onTestFinished, test } from "vitest";
+import { runCount } from "../../helpers/runCount.ts";
 import { openLane } from "./lane.ts";
 import { runHistories } from "./runHistories.ts";
 
 // RUNS: how many histories. SEED with what a failure prints as `path` and `replayPath` repeats it:
 // SEED=… FC_PATH=… FC_REPLAY=… npx vitest run test/db/model/circuit.test.ts
-const RUNS = Number(process.env.RUNS ?? 1000);
+const RUNS = runCount(99, 1000);
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 const { FC_PATH: path, FC_REPLAY: replayPath } = process.env;
 /** Histories at a time, each in a database of its own. 3: measured; more are not faster on two cores. */

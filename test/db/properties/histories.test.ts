@@ -1,11 +1,12 @@
 import { test } from "vitest";
 import { rolledBack } from "../../helpers/database.ts";
+import { runCount } from "../../helpers/runCount.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 import { historyProperties, holds } from "./histories.ts";
 
-// RUNS: how many histories for each property (480: some 4 seconds each). SEED, as a failure prints it, repeats a run:
+// RUNS: how many histories for each property (480: some 4 seconds each). What a failure prints repeats it:
 // RUNS=100000 SEED=… npx vitest run test/db/properties/histories.test.ts
-const RUNS = Number(process.env.RUNS ?? 480);
+const RUNS = runCount(72, 480);
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 const db = testDatabase();

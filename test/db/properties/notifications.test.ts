@@ -8,11 +8,12 @@ import { lookUp } from "../../helpers/lookUp.ts";
 import { makeApi } from "../../helpers/makeApi.ts";
 import { ageMessages, begin, configureChannels, makeRecipient } from "../../helpers/recipients.ts";
 import { failed, found, scan } from "../../helpers/reports.ts";
+import { runCount } from "../../helpers/runCount.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 import { newNumber, trackBook } from "../../helpers/trackBook.ts";
 
-// RUNS: how many histories (60: some 10 seconds). SEED, as a failure prints it, repeats a run.
-const RUNS = Number(process.env.RUNS ?? 60);
+// RUNS: how many histories (60: some 10 seconds).
+const RUNS = runCount(15, 60);
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 const db = testDatabase();

@@ -1,11 +1,12 @@
 import { test } from "vitest";
 import { testThatAllIsQuiet } from "../../helpers/allIsQuiet.ts";
+import { runCount } from "../../helpers/runCount.ts";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 import { everythingAtOnce } from "./everything.ts";
 
 const db = testDatabase();
 
-const STEPS = Number(process.env.STEPS ?? 260);
+const STEPS = Number(process.env.STEPS ?? runCount(100, 260));
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 test(

@@ -79,7 +79,7 @@ export const clocks: Area = {
         ),
         ...inFile(
           "db/bookpost_private/functions/dispatch",
-          "12,000 due parcels of two APIs in one call: each exactly once, and none again in the next",
+          "6,000 due parcels of two APIs in one call: each exactly once, and none again in the next",
         ),
         ...inFile(
           "faults/clocks/dispatchKilled",

@@ -9,6 +9,7 @@ import { makeUser } from "../../../helpers/makeUser.ts";
 import { one } from "../../../helpers/one.ts";
 import { openClient, openClients } from "../../../helpers/openClient.ts";
 import { refusalOf, tryOut } from "../../../helpers/refusal.ts";
+import { runCount } from "../../../helpers/runCount.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
 import { until } from "../../../helpers/until.ts";
 
@@ -390,6 +391,6 @@ test("whatever the order in which several write, commit and roll back, a reader 
       // Nobody else's: this file's database has no other writer.
       expect([...told].sort()).toEqual([...committed].sort());
     }),
-    { numRuns: Number(process.env.RUNS ?? 60) },
+    { numRuns: runCount(30, 60) },
   );
 });

@@ -12,6 +12,7 @@ import { one } from "../../../helpers/one.ts";
 import { openClient } from "../../../helpers/openClient.ts";
 import { dueParcels, permitsFor } from "../../../helpers/permits.ts";
 import { failed, found } from "../../../helpers/reports.ts";
+import { runCount } from "../../../helpers/runCount.ts";
 import { setClockBack } from "../../../helpers/setClockBack.ts";
 import { tableDigests } from "../../../helpers/tableDigests.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
@@ -425,7 +426,7 @@ test("whatever was under way when the clock was set back, every parcel is looked
         await client.query("rollback to savepoint history");
       }
     }),
-    { numRuns: 30 },
+    { numRuns: runCount(10, 30) },
   );
 });
 

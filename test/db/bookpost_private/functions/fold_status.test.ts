@@ -4,6 +4,7 @@ import type { Tracking, TrackingEvent } from "../../../../src/carriers/carrier.t
 import { foldStatus } from "../../../../src/carriers/foldStatus.ts";
 import { rolledBack } from "../../../helpers/database.ts";
 import { type Learnt, learn } from "../../../helpers/learn.ts";
+import { runCount } from "../../../helpers/runCount.ts";
 import { testDatabase } from "../../../helpers/testDatabase.ts";
 import { histories, tracking } from "../../../helpers/trackings.ts";
 
@@ -11,7 +12,7 @@ const db = testDatabase();
 
 /** How many parcels one run of a property records in one batch: so that a run costs little more than one parcel. */
 const PARCELS = 24;
-const RUNS = 12;
+const RUNS = runCount(3, 12);
 
 /** What the rule gives; the timeline has its own tests in test/db/properties. */
 type Folded = Pick<Learnt, "status" | "deliveredAt" | "deliveredLocalTime">;

@@ -40,15 +40,18 @@ async function anApi(limits: ApiLimits) {
   return { client, api, gate: () => gateOf(client, api.code) };
 }
 
-/** So many parcels without a head start, due since an hour. */
+/** So many parcels without a head start, due since an hour. Not tracked one by one: hundreds take their time. */
 async function overdue(client: ClientBase, carrier: string, count: number): Promise<string[]> {
-  const ids: string[] = [];
-  for (let i = 0; i < count; i++) ids.push((await trackBook(client, carrier)).parcelId);
-  await client.query(
-    "update bookpost_private.checks set head_start = '0', next_check_at = now() - interval '1 hour' where parcel_id = any ($1)",
-    [ids],
+  const { rows } = await client.query<{ parcel_id: string }>(
+    `with p as (
+       insert into bookpost.parcels (carrier_code, tracking_number)
+       select $1, upper(left(replace(gen_random_uuid()::text, '-', ''), 20)) from generate_series(1, $2::integer) returning id
+     )
+     insert into bookpost_private.checks (parcel_id, api_code, next_check_at)
+     select id, $1, now() - interval '1 hour' from p returning parcel_id`,
+    [carrier, count],
   );
-  return ids;
+  return rows.map(({ parcel_id }) => parcel_id);
 }
 
 test.each([
@@ -127,11 +130,16 @@ describe("no more than can flow in a minute", () => {
       const { client, api } = await anApi({ calls_in_flight: 2, ...limits });
       await tookSo(client, api.code, 1);
       const ids = await overdue(client, api.code, count);
-      const ask = async (some: readonly string[]) =>
+      const refused = async (some: readonly string[]) =>
         (await acquireLookups(client, some, api.workerId)).flatMap((v) =>
-          v.verdict === "no_budget" ? [v.retryInMs ?? Number.NaN] : [],
+          v.verdict === "no_budget" ? [v] : [],
         );
-      return { client, api, ids, ask };
+      const ask = async (some: readonly string[]) =>
+        (await refused(some)).map(({ retryInMs }) => retryInMs ?? Number.NaN);
+      /** The instants, which compare between calls. */
+      const askWhen = async (some: readonly string[]) =>
+        (await refused(some)).map(({ retryAt }) => retryAt?.getTime() ?? Number.NaN);
+      return { client, api, ids, ask, askWhen };
     }
     const steps = (waits: readonly number[]) => {
       const inOrder = waits.toSorted((a, b) => a - b);
@@ -153,9 +161,9 @@ describe("no more than can flow in a minute", () => {
     });
 
     test("stands in line behind those who were refused before, whoever asked for them", async () => {
-      const { ids, ask } = await refusedOf(8);
-      const first = await ask(ids.slice(0, 5));
-      const second = [...(await ask(ids.slice(5, 6))), ...(await ask(ids.slice(6)))];
+      const { ids, askWhen } = await refusedOf(8);
+      const first = await askWhen(ids.slice(0, 5));
+      const second = [...(await askWhen(ids.slice(5, 6))), ...(await askWhen(ids.slice(6)))];
       expect(Math.min(...second)).toBeGreaterThan(Math.max(...first));
       expect(steps([...first, ...second])).toEqual([500, 500, 500, 500, 500]);
     });
@@ -270,7 +278,12 @@ describe("a hold that ends within half a minute", () => {
 
 test("while one probe is to go out, the others are said to wait for it", async () => {
   const { client, api } = await anApi({ failure_threshold: 1 });
-  const ids = await overdue(client, api.code, 3);
+  const books = [
+    await trackBook(client, api.code),
+    await trackBook(client, api.code),
+    await trackBook(client, api.code),
+  ];
+  const ids = books.map(({ parcelId }) => parcelId);
   await lookUp(client, ids[0] ?? "", (id) => failed(id, "unavailable"));
   await ageCircuit(client, api.code, "31 minutes");
   await makeDue(client, ...ids);
