@@ -5,10 +5,10 @@ import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { testDatabase } from "../../helpers/testDatabase.ts";
 import { trackBook } from "../../helpers/trackBook.ts";
-import { bookpost, bookpostEach } from "./bookpost.ts";
+import { bookpost, bookpostAlone, bookpostEach } from "./bookpost.ts";
 
 const db = testDatabase();
-const run = (...args: string[]) => bookpost(args, { DATABASE_URL: db.url });
+const run = (...args: string[]) => bookpostAlone(args, { DATABASE_URL: db.url });
 
 test("a reader that stops reading ends the command quietly", async () => {
   const bin = join(import.meta.dirname, "../../../src/bin/bookpost.js");
