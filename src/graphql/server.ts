@@ -45,8 +45,8 @@ export interface ApiOptions {
   readonly rateLimits?: RateLimits;
   /** For who tests; `WEBSOCKETS` if left out. */
   readonly webSocketLimits?: WebSocketLimits;
-  /** For who tests; `IDLE_TIMEOUT_MS` if left out. */
-  readonly idleTimeoutMs?: number;
+  /** For who tests, in milliseconds; `RECEIVE_TIMEOUT_MS` and `IDLE_TIMEOUT_MS` if left out. */
+  readonly timeouts?: { readonly receiveMs?: number; readonly idleMs?: number };
 }
 
 export interface Api {
@@ -111,7 +111,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     const sockets = createSocketServer({ config, isOpen, admission, engine, log, limits });
     const server = createServer(
       {
-        requestTimeout: RECEIVE_TIMEOUT_MS,
+        requestTimeout: options.timeouts?.receiveMs ?? RECEIVE_TIMEOUT_MS,
         connectionsCheckingInterval: RECEIVE_CHECK_MS,
         // Others (h2c) are answered as plain HTTP/1.1, as if they had not asked.
         shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
@@ -121,7 +121,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     server.on("upgrade", sockets.upgrade);
     server.maxConnections = MAX_SOCKETS;
     // A WebSocket is freed of it by ws, and pinged instead.
-    server.timeout = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
+    server.timeout = options.timeouts?.idleMs ?? IDLE_TIMEOUT_MS;
     await listen(server, config.host, config.port);
     let stopping: Promise<void> | undefined;
     return {

@@ -54,7 +54,7 @@ async function addBooks(name: "Ada" | "Ben", title: string, count = 1): Promise<
 
 describe("a client that is gone without a word", () => {
   it("is hung up on when it has not answered a ping by the next; who answers is heard of on", async () => {
-    const webSocketLimits = { pingMs: 1_000, initMs: 60_000 };
+    const webSocketLimits = { pingMs: 500, initMs: 60_000 };
     const api = await startApiForTest(db, { webSocketLimits });
     const answering = await listening(api.url, "Ada");
     const gone = await openSocket(api.url, { autoPong: false });

@@ -76,7 +76,7 @@ export async function startTestApi(
     allowedOrigins?: readonly string[];
     /** In place of some of `WEBSOCKETS`. */
     webSocketLimits?: Partial<WebSocketLimits>;
-    idleTimeoutMs?: number;
+    timeouts?: { receiveMs?: number; idleMs?: number };
   } = {},
 ): Promise<TestApi> {
   const log: string[] = [];
@@ -96,7 +96,7 @@ export async function startTestApi(
     log: (sentence) => log.push(sentence),
     rateLimits: options.rateLimits ?? UNLIMITED,
     webSocketLimits: { ...WEBSOCKETS, ...options.webSocketLimits },
-    idleTimeoutMs: options.idleTimeoutMs,
+    timeouts: options.timeouts,
   });
   return {
     ...api,

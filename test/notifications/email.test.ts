@@ -242,6 +242,8 @@ describe("connections", () => {
       const other = connect(server.port, "127.0.0.1");
       other.on("error", () => {});
       other.pipe(socket);
+      // A mail server waits half a minute for who is still there when it closes.
+      socket.on("close", () => other.destroy());
       socket.on("data", (data) => {
         if (String(data).startsWith("MAIL FROM") && ++mails === 2) {
           socket.destroy();

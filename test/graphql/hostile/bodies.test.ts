@@ -29,8 +29,8 @@ afterAll(async () => {
 
 const HEAD = "POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
 
-function open(): Socket {
-  const socket = connect(Number(new URL(api.url).port), "127.0.0.1");
+function open(to: Pick<TestApi, "url"> = api): Socket {
+  const socket = connect(Number(new URL(to.url).port), "127.0.0.1");
   // Reset while we still send: that is what is tested.
   socket.on("error", () => {});
   return socket;
@@ -46,8 +46,8 @@ async function untilClosed(socket: Socket): Promise<string> {
   return text;
 }
 
-async function othersAreAnswered(): Promise<void> {
-  const { body } = await api.query('{ carrier(code: "ups") { name } }');
+async function othersAreAnswered(by: TestApi = api): Promise<void> {
+  const { body } = await by.query('{ carrier(code: "ups") { name } }');
   expect(body).toEqual({ data: { carrier: { name: "UPS" } } });
 }
 
@@ -140,26 +140,25 @@ describe("a body", () => {
 });
 
 describe("a client that takes its time", () => {
-  it("is hung up on, whether it sends no headers, half of them, or half a body; others do not wait", {
-    timeout: 60_000,
-  }, async () => {
+  it("is hung up on, whether it sends no headers, half of them, or half a body; others do not wait", async () => {
+    const hasty = await startApiForTest(db, { timeouts: { receiveMs: 1_000 } });
     const starts = [
       "",
       "POST /graphql HTTP/1.1\r\nHost: loc",
       `${HEAD}Content-Length: 40\r\n\r\n{"query":`,
     ];
     const slow = Array.from({ length: 30 }, (_, n) => {
-      const socket = open();
+      const socket = open(hasty);
       socket.write(starts[n % starts.length] ?? "");
       return untilClosed(socket);
     });
-    await othersAreAnswered();
+    await othersAreAnswered(hasty);
     for (const text of await Promise.all(slow)) expect(text).toMatch(/^(HTTP\/1\.1 408 |$)/);
-    await othersAreAnswered();
+    await othersAreAnswered(hasty);
   });
 
   it("is hung up on where it does not take its answer, which waits in our memory", async () => {
-    const hasty = await startApiForTest(db, { idleTimeoutMs: 2_000 });
+    const hasty = await startApiForTest(db, { timeouts: { idleMs: 1_000 } });
     const owner = await seedUser(db.pool, "Ada");
     await seedBook(db.pool, { owner, title: "First", number: "1Z999AA10123456784" });
     await db.pool.query(
