@@ -19,7 +19,7 @@ afterAll(() => rmSync(clone, { recursive: true, force: true }));
 async function demo(...args: string[]): Promise<{ code: number | null; lines: string[] }> {
   const child = spawn(process.execPath, [join(clone, "src/bin/demo.js"), ...args], {
     cwd: tmpdir(),
-    env: { PATH: process.env.PATH },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(clone, ".compiled") },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

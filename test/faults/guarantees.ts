@@ -410,6 +410,13 @@ export const guarantees: readonly Guarantee[] = [
         "e2e/start",
         "it says what runs where, without a password, and SIGTERM ends it with 0",
         "a lookup that is under way at the signal is written down before Postgres stops",
+      ),
+      ...inFile(
+        "ops/signOff",
+        "who signs off is no worker any more, and nothing is left locked for it; others keep what they have",
+      ),
+      ...inFile(
+        "faults/processes/product",
         "a second signal ends it at once with 1, and Postgres stops all the same",
       ),
       ...inFile(

@@ -12,7 +12,7 @@ import { carrierEnvironment } from "../../helpers/workerProcess.ts";
 import { judgeMessages } from "../judgeMessages.ts";
 import { judgeWorld } from "../judgeWorld.ts";
 import { type Answer, type Receivers, startReceivers } from "../receivers.ts";
-import { startWorld } from "../world.ts";
+import { startWorld, type WorldOptions } from "../world.ts";
 import { MESSAGE_POINTS, POINTS } from "./points.ts";
 
 const ROAD = { ...POINTS, ...MESSAGE_POINTS };
@@ -58,6 +58,8 @@ export interface KillReport {
 export async function runKills(options: {
   readonly points: number;
   readonly seed: number;
+  /** How busy the world is; left out: as startWorld has it. */
+  readonly world?: Pick<WorldOptions, "live" | "perTick">;
   readonly onProgress?: (done: number) => void;
 }): Promise<KillReport> {
   const { points, seed, onProgress = () => {} } = options;
@@ -72,7 +74,13 @@ export async function runKills(options: {
     const environment = { ...environmentOf(sandbox), ...receivers.environment };
     for (let i = 0; i < 2; i++) lanes.push(await openLane(db, environment));
     const owners = await reachEveryone(db, receivers);
-    const world = await startWorld({ db, sandbox, owners, chance: chanceFrom(seed + 1) });
+    const world = await startWorld({
+      ...options.world,
+      db,
+      sandbox,
+      owners,
+      chance: chanceFrom(seed + 1),
+    });
     const struck: Record<string, number> = {};
     let realKills = 0;
 

@@ -11,7 +11,7 @@ export const postgres: Area = {
       must: "Work goes on within 5 seconds of its return, and nothing is lost.",
       tests: [
         ...inFile(
-          "e2e/start",
+          "faults/processes/product",
           "a Postgres that is killed comes back under the running product, at the same address",
         ),
         ...inFile(

@@ -71,6 +71,9 @@ export const processes: Area = {
           "e2e/start",
           "it says what runs where, without a password, and SIGTERM ends it with 0",
           "a lookup that is under way at the signal is written down before Postgres stops",
+        ),
+        ...inFile(
+          "faults/processes/product",
           "Ctrl-C through npm, which doubles it, still lets everything finish",
           "a second signal ends it at once with 1, and Postgres stops all the same",
           "output that nobody reads any more does not stop it",

@@ -32,8 +32,13 @@ export async function runProofs(
     {
       cwd: root,
       stdio: ["ignore", "pipe", "pipe"],
-      // Nothing of the run that this one is part of.
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, TEST_POSTGRES_URL: postgresUrl },
+      // Nothing of the run that this one is part of, but that properties are tried with as many cases.
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        TEST_POSTGRES_URL: postgresUrl,
+        FAULTS: "1",
+      },
     },
   );
   let output = "";
