@@ -12,6 +12,9 @@ export interface Lane {
   close(): Promise<void>;
 }
 
+const isRunning = ({ child }: WorkerProcess) =>
+  child.exitCode === null && child.signalCode === null;
+
 export async function openLane(
   db: TestDatabase,
   environment: Record<string, string>,
@@ -39,7 +42,8 @@ export async function openLane(
   await until("the lane's worker lives", async () => current !== null);
   return {
     line,
-    worker: () => current,
+    // One that has exited may still have words under way, but is no worker any more.
+    worker: () => (current !== null && isRunning(current) ? current : null),
     async close() {
       isClosing = true;
       await current?.close();
