@@ -75,7 +75,7 @@ export async function demo(argv: readonly string[]): Promise<number> {
     closers.unshift(() => pool.end());
     await quickenIntervals(pool);
 
-    // Imported only now: graphile.config.ts reads the environment when it is loaded.
+    // Imported only now: workerPreset.ts reads the environment when it is loaded.
     const { startWorker } = await import("../ops/worker.ts");
     const { startApi } = await import("../graphql/server.ts");
     const { readConfig } = await import("../config.ts");

@@ -41,8 +41,7 @@ const CLOSED = [
 
 /**
  * How the schema `bookpost` becomes GraphQL. Opens no connection and reads no
- * environment, so graphile.config.ts can hand it to the worker as well; the
- * server adds the database and the limits (`server.ts`).
+ * environment; the server adds the database and the limits (`server.ts`).
  */
 export const apiPreset: GraphileConfig.Preset = {
   extends: [

@@ -3,7 +3,7 @@ import type { Logger, WorkerPool } from "graphile-worker";
 /** Those that ask a process to end. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Chosen: running lookups get 5 s (graphile.config.ts) and some more to be written down; supervisors kill after 10. */
+/** Chosen: running lookups get 5 s (workerPreset.ts) and some more to be written down; supervisors kill after 10. */
 const PATIENCE_MS = 9_000;
 
 /** Chosen: what is left to do, such as printing, takes no time. */

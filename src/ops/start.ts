@@ -88,21 +88,18 @@ async function begin(
   signal.throwIfAborted();
   await migrate({ ...postgres, onProgress: tell });
   signal.throwIfAborted();
-  // Grafast wants to be told; its development mode checks our plans at each request, for those who change bookpost.
-  process.env.GRAPHILE_ENV ??= "production";
-  // Only now: loading the worker's configuration looks for the server that has just been started.
-  const { startApi } = await import("../graphql/server.ts");
-  const { startWorker } = await import("./worker.ts");
-  signal.throwIfAborted();
-  // Before the worker: a port that is taken is found out before any carrier is asked.
+  // Each is loaded where it is to run. Before the worker: a port that is taken is found out before any carrier is asked.
   let graphqlUrl: string | null = null;
   if (parts.has("api")) {
+    const { startApi } = await import("../graphql/server.ts");
     const api = await startApi({ config, ...postgres });
     started.api = api;
     graphqlUrl = `${api.url}/graphql`;
     signal.throwIfAborted();
   }
   if (parts.has("worker")) {
+    // Only now: loading its configuration looks for the server that has just been started.
+    const { startWorker } = await import("./worker.ts");
     const worker = await startWorker({ databaseUrl: postgres.databaseUrl });
     started.worker = worker;
     worker.finished.catch(fail);

@@ -1,7 +1,7 @@
 import { Logger, run } from "graphile-worker";
-import preset from "../../graphile.config.ts";
 import { createPool } from "../db/pool.ts";
 import { LOST } from "./workerPlugin.ts";
+import { workerPreset } from "./workerPreset.ts";
 
 export interface RunningWorker {
   /** Resolves when the worker has ended; rejects when it ended because something broke. */
@@ -22,7 +22,7 @@ export async function startWorker(options: {
   const runner = await run({
     pgPool,
     preset: {
-      extends: [preset],
+      extends: [workerPreset],
       worker: { connectionString: options.databaseUrl, ...silence },
     },
     noHandleSignals: true,

@@ -576,7 +576,7 @@ export const saboteurs: readonly Saboteur[] = [
     breaks: "P21",
     edits: [
       edit(
-        "graphile.config.ts",
+        "src/ops/workerPreset.ts",
         "gracefulShutdownAbortTimeout: 5_000,",
         "gracefulShutdownAbortTimeout: 1,",
       ),
