@@ -51,6 +51,8 @@ const DISCIPLINE: Readonly<Record<PoolPurpose, Discipline>> = {
 /** How much longer than the server we wait for its answer: then the link is dead, not the statement slow. Chosen. */
 const ANSWER_SECONDS = 1;
 
+const nameOf = (purpose: PoolPurpose) => `bookpost ${purpose}`;
+
 function sessionOptions(purpose: PoolPurpose): string {
   const { statementSeconds, lockSeconds } = DISCIPLINE[purpose];
   return [
@@ -84,7 +86,7 @@ export function createPool(
   const pool = new pg.Pool({
     connectionString,
     max: options.max ?? DISCIPLINE[purpose].max,
-    application_name: `bookpost ${purpose}`,
+    application_name: nameOf(purpose),
     // 3 s: a Postgres that has not answered by then is treated as away.
     connectionTimeoutMillis: 3_000,
     idleTimeoutMillis: 30_000,
@@ -106,6 +108,11 @@ export function createPool(
   endDoubtfulClients(pool, { isWriter: WRITERS.has(purpose) });
   if (purpose === "queue") persistWhatIsDoneOnce(pool);
   return pool;
+}
+
+/** Whether the queue's pool was made here, with our discipline. */
+export function isQueuePool(pool: pg.Pool): boolean {
+  return pool.options.application_name === nameOf("queue");
 }
 
 /**

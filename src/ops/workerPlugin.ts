@@ -2,7 +2,7 @@ import type { CompiledSharedOptions, WorkerEvents, WorkerPool } from "graphile-w
 import type pg from "pg";
 import type { Config } from "../config.ts";
 import { mapDatabaseError } from "../db/mapDatabaseError.ts";
-import { createPool } from "../db/pool.ts";
+import { createPool, isQueuePool } from "../db/pool.ts";
 import { BookpostError } from "../errors.ts";
 import { createDeliverer } from "../notifications/deliverer.ts";
 import { openChannels } from "../notifications/registry.ts";
@@ -13,6 +13,7 @@ import { createDatabaseClock } from "./databaseClock.ts";
 import { endProcessInOrder } from "./endProcessInOrder.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { startHeartbeat } from "./heartbeat.ts";
+import { holdBack } from "./holdBack.ts";
 import { followJobs } from "./jobsInHand.ts";
 import { testWorker } from "./testWorker.ts";
 
@@ -45,7 +46,14 @@ export function workerPlugin(config: Config): GraphileConfig.Plugin {
             ending?.watch(workerPool);
             closers.set(
               workerPool.id,
-              open({ workerPool, databaseUrl: connectionString, config, events, logger }),
+              open({
+                workerPool,
+                queuePool: poolOfOurs(compiled),
+                databaseUrl: connectionString,
+                config,
+                events,
+                logger,
+              }),
             );
           });
           return compiled;
@@ -111,14 +119,21 @@ function tellFirstRefusal(pool: pg.Pool): void {
   }) as typeof pool.connect;
 }
 
+/** Null: an app's own pool, which is not ours to hold back. */
+function poolOfOurs(compiled: CompiledSharedOptions): pg.Pool | null {
+  const { pgPool } = compiled._rawOptions as { pgPool?: pg.Pool };
+  return pgPool !== undefined && isQueuePool(pgPool) ? pgPool : null;
+}
+
 function open(options: {
   readonly workerPool: WorkerPool;
+  readonly queuePool: pg.Pool | null;
   readonly databaseUrl: string;
   readonly config: Config;
   readonly events: WorkerEvents;
   readonly logger: CompiledSharedOptions["logger"];
 }): () => Promise<void> {
-  const { workerPool, databaseUrl, config, events, logger } = options;
+  const { workerPool, queuePool, databaseUrl, config, events, logger } = options;
   const workerId = workerPool.id;
   const onError = (what: string, error: unknown) =>
     logger.error(`${what}: ${error instanceof Error ? error.message : error}`);
@@ -155,6 +170,10 @@ function open(options: {
       process.exit(1);
     },
   });
+  // One who has not beaten yet takes no jobs: nobody would know whose they are, should it die. Who stops before its first
+  // beat must not wait for it.
+  const opening = Promise.race([heartbeat.ready, isStopping(events, workerPool)]);
+  if (queuePool !== null) holdBack(queuePool, opening);
   const runtime = openRuntime({
     workerId,
     pool,
@@ -180,6 +199,16 @@ function open(options: {
     await Promise.allSettled([...channels.values()].map((channel) => channel.close()));
     await Promise.allSettled([pool.end(), housekeepingPool.end(), heartbeatPool.end()]);
   };
+}
+
+/** Resolves when this pool begins to stop, by either way. */
+function isStopping(events: WorkerEvents, workerPool: WorkerPool): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const name of ["pool:gracefulShutdown", "pool:forcefulShutdown"] as const)
+    events.on(name, (event: { workerPool: WorkerPool }) => {
+      if (event.workerPool === workerPool) resolve();
+    });
+  return promise;
 }
 
 /** Whether somebody was told. */

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Sandbox } from "../../src/sandbox/sandbox.ts";
 import { startSandbox } from "../../src/sandbox/server.ts";
 import { startFaultline } from "../harness/faultline.ts";
+import { startProc } from "../harness/procs.ts";
 import { createTestDatabase, type TestDatabase } from "../helpers/database.ts";
 import { offsetTime } from "../helpers/offsetTime.ts";
 import { one } from "../helpers/one.ts";
@@ -9,6 +10,7 @@ import { until } from "../helpers/until.ts";
 import {
   carrierEnvironment,
   startWorkerProcess,
+  WORKER_COMMANDS,
   type WorkerOptions,
   type WorkerProcess,
 } from "../helpers/workerProcess.ts";
@@ -72,6 +74,17 @@ async function openStage(finish: (work: () => Promise<void>) => void): Promise<S
 
 const NUMBER = "1Z12345E0205271688";
 const ANOTHER = "1Z12345E6605272234";
+
+const BEAT = {
+  applicationName: "bookpost heartbeat",
+  direction: "upstream",
+  match: "bookpost_private.beat",
+} as const;
+const FETCH = {
+  applicationName: "bookpost queue",
+  direction: "upstream",
+  match: /get_job\d*\//,
+} as const;
 
 describe.concurrent("a worker", { timeout: 120_000 }, () => {
   test("that is killed: another asks about what it had under way, and the answer is written down once", async ({
@@ -164,5 +177,51 @@ describe.concurrent("a worker", { timeout: 120_000 }, () => {
     expect(jobs).toEqual([{ key: expect.stringMatching(/^parcel:/), locked_by: null }]);
     const { rows: held } = await db.pool.query("select from bookpost_private.leases");
     expect(held).toEqual([]);
+  });
+
+  test("takes no job before its first beat", async ({ onTestFinished: finish }) => {
+    const { db, start, track, statusOf } = await openStage(finish);
+    const line = await startFaultline(db.url);
+    finish(() => line.close());
+    await track(NUMBER);
+    const beats = line.watch({ ...BEAT, times: 3 }, "cut");
+    let lostBeats = 0;
+    const fetch = line.watch(FETCH, async () => {
+      lostBeats = beats.count;
+      return "forward";
+    });
+    await start({ databaseUrl: line.url(db.url) });
+    await fetch.happened;
+    expect(lostBeats).toBe(3);
+    await until("it looks", async () => (await statusOf(NUMBER)) === "in_transit");
+  });
+
+  test("that is asked to stop before its first beat ends with 0 at once", async ({
+    onTestFinished: finish,
+  }) => {
+    const { db, sandbox, track, statusOf } = await openStage(finish);
+    const line = await startFaultline(db.url);
+    finish(() => line.close());
+    await track(NUMBER);
+    const beats = line.watch({ ...BEAT, times: 1_000 }, "cut");
+    const worker = await startProc(WORKER_COMMANDS.stock, {
+      environment: {
+        ...carrierEnvironment(sandbox),
+        NODE_ENV: "test",
+        GRAPHILE_ENV: "test",
+        DATABASE_URL: line.url(db.url),
+      },
+    });
+    finish(async () => void (await worker.close()));
+    await worker.untilReady("it tries to beat", async () => beats.count > 0);
+    const { code, signal, output } = await worker.stop();
+    expect({ code, signal }, output).toEqual({ code: 0, signal: null });
+    // Not what ends a worker that waits for its first beat for ever.
+    expect(output).not.toContain("15 seconds");
+    expect(await statusOf(NUMBER)).toBe("pending");
+    const { rows: locked } = await db.pool.query(
+      "select from graphile_worker.jobs where locked_by is not null",
+    );
+    expect(locked).toEqual([]);
   });
 });
