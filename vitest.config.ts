@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { configDefaults, defineConfig } from "vitest/config";
 import { SLOW } from "./test/faults/slow.ts";
-import { keepTemporaryFilesInMemory } from "./test/helpers/inMemory.ts";
+import { temporaryFilesInMemory } from "./test/helpers/inMemory.ts";
 import { ProcessesFirst } from "./test/helpers/processesFirst.ts";
 
 const isWholeTable = process.env.FAULTS === "1";
 
 // Crashes are timed on a disk.
-if (!isWholeTable) keepTemporaryFilesInMemory();
+if (!isWholeTable) Object.assign(process.env, temporaryFilesInMemory());
 // What Node compiles is kept for the next of the many processes that tests start.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "node_modules/.cache/bookpost");
 

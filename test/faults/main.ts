@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { glob, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
+import { temporaryFilesInMemory } from "../helpers/inMemory.ts";
 import { judge, type TestResult, type Verdict } from "./judge.ts";
 import { readResults } from "./readResults.ts";
 import { isKept, readRecoveries, recoveryTable } from "./recoveryReport.ts";
@@ -47,12 +48,27 @@ function hasWord({ area, name }: Row, word: string): boolean {
   return `${area} ${name}`.toLowerCase().includes(word.toLowerCase());
 }
 
+interface Turn {
+  isMine(file: string): boolean;
+  readonly workers: number;
+  /** Whether databases lie in memory; left out: on the disk, where crashes are timed. */
+  readonly isInMemory?: boolean;
+}
+
+const isRecovery = (file: string) => file.startsWith("test/faults/recovery/");
+const isKill = (file: string) => file === "test/faults/recovery/workerKilled.test.ts";
+const isSabotage = (file: string) => file.startsWith("test/faults/saboteurs/");
+const isSlow = (file: string) => SLOW.some((pattern) => matchesGlob(file, pattern));
+
 /** What runs together. Where seconds are measured nothing else may keep the machine busy; where time is waited for, more may. */
-const TURNS: readonly { isMine(file: string): boolean; workers: number }[] = [
-  { isMine: (file) => file.startsWith("test/faults/recovery/"), workers: 1 },
-  { isMine: (file) => !/^test\/faults\/(recovery|saboteurs)\//.test(file), workers: 3 },
+const TURNS: readonly Turn[] = [
+  // Its worst is held to seconds that a busy machine takes for itself.
+  { isMine: isKill, workers: 1 },
+  { isMine: (file) => isRecovery(file) && !isKill(file), workers: 2 },
+  { isMine: (file) => isSlow(file) && !isRecovery(file) && !isSabotage(file), workers: 4 },
+  { isMine: (file) => !isSlow(file), workers: 3, isInMemory: true },
   // Two lanes of its own.
-  { isMine: (file) => file.startsWith("test/faults/saboteurs/"), workers: 1 },
+  { isMine: isSabotage, workers: 1, isInMemory: true },
 ];
 
 interface Run {
@@ -68,11 +84,11 @@ async function runTests(files: readonly string[], folder: string): Promise<Run> 
   await writeFile(recoveries, "");
   let code = 0;
   const results: TestResult[] = [];
-  for (const [turn, { isMine, workers }] of TURNS.entries()) {
-    const mine = files.filter(isMine);
+  for (const [i, turn] of TURNS.entries()) {
+    const mine = files.filter(turn.isMine);
     if (mine.length === 0) continue;
-    const report = join(folder, `report${turn}.json`);
-    code = Math.max(code, await runVitest(mine, { workers, report, recoveries }));
+    const report = join(folder, `report${i}.json`);
+    code = Math.max(code, await runVitest(mine, { turn, report, recoveries }));
     const json = await readFile(report, "utf8").catch(() => '{"testResults":[]}');
     results.push(...readResults(JSON.parse(json), ROOT));
   }
@@ -82,14 +98,14 @@ async function runTests(files: readonly string[], folder: string): Promise<Run> 
 /** @returns its exit code */
 async function runVitest(
   files: readonly string[],
-  options: { readonly workers: number; readonly report: string; readonly recoveries: string },
+  options: { readonly turn: Turn; readonly report: string; readonly recoveries: string },
 ): Promise<number> {
   const child = spawn(
     process.execPath,
     [
       join(ROOT, "node_modules/vitest/vitest.mjs"),
       "run",
-      `--maxWorkers=${options.workers}`,
+      `--maxWorkers=${options.turn.workers}`,
       "--reporter=default",
       "--reporter=json",
       `--outputFile.json=${options.report}`,
@@ -98,7 +114,12 @@ async function runVitest(
     {
       cwd: ROOT,
       stdio: "inherit",
-      env: { ...process.env, FAULTS: "1", FAULTS_REPORT: options.recoveries },
+      env: {
+        ...process.env,
+        ...(options.turn.isInMemory ? temporaryFilesInMemory() : {}),
+        FAULTS: "1",
+        FAULTS_REPORT: options.recoveries,
+      },
     },
   );
   // Ctrl-C reaches vitest as well, and it is the one to clean up.

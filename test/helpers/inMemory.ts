@@ -5,15 +5,16 @@ const MEMORY_FOLDER = "/dev/shm";
 const ENOUGH = 4 * 2 ** 30;
 
 /**
- * Puts temporary folders, and the databases in them, into memory where there is enough of it: hundreds of databases are
- * cloned and dropped, each some three hundred files. Not where TMPDIR says otherwise.
+ * The environment that puts temporary folders, and the databases in them, into memory where there is enough of it:
+ * hundreds of databases are cloned and dropped, each some three hundred files. Not where TMPDIR says otherwise.
  */
-export function keepTemporaryFilesInMemory(): void {
-  if (process.env.TMPDIR !== undefined) return;
+export function temporaryFilesInMemory(): { readonly TMPDIR?: string } {
+  if (process.env.TMPDIR !== undefined) return {};
   try {
     const { bavail, bsize } = statfsSync(MEMORY_FOLDER);
-    if (bavail * bsize >= ENOUGH) process.env.TMPDIR = MEMORY_FOLDER;
+    return bavail * bsize >= ENOUGH ? { TMPDIR: MEMORY_FOLDER } : {};
   } catch {
     // No such folder on this system: the disk does.
+    return {};
   }
 }

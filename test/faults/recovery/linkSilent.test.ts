@@ -7,8 +7,8 @@ import { heldBy, isTakenOver, openStage, type Stage } from "./stage.ts";
 
 // A host that vanishes, or a link that stays open and silent: nobody gets an error, bytes only vanish.
 
-const LANES = 5;
-const ROUNDS = 5;
+const LANES = 9;
+const ROUNDS = 3;
 
 let stage: Stage;
 beforeAll(async () => {

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Proof } from "../claim.ts";
 import type { TestResult } from "../judge.ts";
@@ -36,6 +37,7 @@ export async function runProofs(
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
+        TMPDIR: tmpdir(),
         TEST_POSTGRES_URL: postgresUrl,
         FAULTS: "1",
       },
