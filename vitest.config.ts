@@ -17,8 +17,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...(isWholeTable ? [] : SLOW)],
     globalSetup: ["test/helpers/globalSetup.ts"],
     // Real processes and a real Postgres: generous, so that only a hang fails on a busy machine.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: isWholeTable ? 120_000 : 30_000,
+    hookTimeout: isWholeTable ? 120_000 : 60_000,
     // One Postgres serves all files. Three keep two cores busy: where one waits, another works.
     maxWorkers: 3,
     sequence: { sequencer: ProcessesFirst },

@@ -17,6 +17,7 @@ export const processes: Area = {
           "a worker that died before its first beat loses its jobs at the next dispatch",
           "with nothing to free it changes nothing, however often it runs",
         ),
+        ...inFile("e2e/workers", "takes no job before its first beat"),
         ...inFile(
           "faults/recovery/workerKilled",
           "what a killed worker had under way, wherever it was struck, runs elsewhere within 10 seconds",
@@ -72,6 +73,7 @@ export const processes: Area = {
           "it says what runs where, without a password, and SIGTERM ends it with 0",
           "a lookup that is under way at the signal is written down before Postgres stops",
         ),
+        ...inFile("e2e/workers", "that is asked to stop before its first beat ends with 0 at once"),
         ...inFile(
           "faults/processes/product",
           "Ctrl-C through npm, which doubles it, still lets everything finish",

@@ -104,6 +104,19 @@ export const saboteurs: readonly Saboteur[] = [
     caught: /AssertionError: expected \[ 'job' \] to deeply equal \[\]/,
   },
   {
+    name: "a worker takes jobs before anybody knows that it lives",
+    breaks: "P2",
+    edits: [
+      edit(
+        "src/ops/workerPlugin.ts",
+        "if (queuePool !== null) holdBack(queuePool, opening);",
+        "void opening;",
+      ),
+    ],
+    caughtBy: proof("e2e/workers", "takes no job before its first beat"),
+    caught: /AssertionError: expected \d to be 3/,
+  },
+  {
     name: "stale answers are not counted",
     breaks: "P4",
     edits: [edit(RECORD, "  if v_stale > 0 then\n", "  if false then\n")],
