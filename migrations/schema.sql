@@ -5484,6 +5484,7 @@ CREATE OR REPLACE FUNCTION bookpost_private.record_lookups(reports jsonb, worker
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET lock_timeout TO '1s'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 #variable_conflict use_column
 declare

@@ -1,5 +1,5 @@
 --! Previous: sha1:c59ecf7e42880c0f1df226f174e7c19064c13726
---! Hash: sha1:38f79cc78f4c8ea7238a32e4daf0e08aa6580255
+--! Hash: sha1:b6ba8bbac1e14051292ded3f0ee84108fd206369
 --! Message: record
 
 -- Writing down how lookups ended: one commit for everything learnt.
@@ -158,6 +158,8 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 -- Rivals hold budgets and circuits for milliseconds. What is locked for longer is a row that an app is deleting.
 set lock_timeout = '1s'
+-- Its statements find rows by ids in arrays. A plan of its own for each call is no better; the largest was made anew each time.
+set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare

@@ -1,5 +1,5 @@
---! Previous: sha1:38f79cc78f4c8ea7238a32e4daf0e08aa6580255
---! Hash: sha1:e50d989b6f69ce7c218e0e9b1c6920639674f887
+--! Previous: sha1:b6ba8bbac1e14051292ded3f0ee84108fd206369
+--! Hash: sha1:e0af93cdc1241534cfc2beb498edd4eb21fa1b41
 --! Message: tracking
 
 -- What an app and people do: track a book, ask for a look now, stop.

@@ -1,5 +1,5 @@
---! Previous: sha1:e50d989b6f69ce7c218e0e9b1c6920639674f887
---! Hash: sha1:c12714a7fd54c4e7901aabd909562b28092af804
+--! Previous: sha1:e0af93cdc1241534cfc2beb498edd4eb21fa1b41
+--! Hash: sha1:17fbe185e4e2aa5eceedd935c22bebf29517aca5
 --! Message: notifications
 
 -- What people are told in the app, and what may be worth telling. How it reaches them by email, text message and webhook

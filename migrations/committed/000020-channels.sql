@@ -1,5 +1,5 @@
---! Previous: sha1:c12714a7fd54c4e7901aabd909562b28092af804
---! Hash: sha1:d4aea57c0771b6c2db348d25fe80343d69e99f1d
+--! Previous: sha1:17fbe185e4e2aa5eceedd935c22bebf29517aca5
+--! Hash: sha1:cd3ceb5a1149ee24aaccf83c76bdac764f398533
 --! Message: channels
 
 -- By what people are reached beside the app: channels, the webhooks that apps have registered, and what proves consent.

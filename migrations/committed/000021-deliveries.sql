@@ -1,5 +1,5 @@
---! Previous: sha1:d4aea57c0771b6c2db348d25fe80343d69e99f1d
---! Hash: sha1:2e1b8c09dac9b31269400f89c4c05d2cece7eb1d
+--! Previous: sha1:cd3ceb5a1149ee24aaccf83c76bdac764f398533
+--! Hash: sha1:4e58b430d8cc9c30e13580703a9dc563a960dd61
 --! Message: deliveries
 
 -- Messages on their way to people: one row for each, queued in the commit that has the news. migrations/README.md tells it

@@ -1,5 +1,5 @@
---! Previous: sha1:2e1b8c09dac9b31269400f89c4c05d2cece7eb1d
---! Hash: sha1:78f497b85c39c8a7d8fdc70eb089ddc6d85414c4
+--! Previous: sha1:4e58b430d8cc9c30e13580703a9dc563a960dd61
+--! Hash: sha1:fa04ef268a7078d5107ca39bd05d08cab2fc5be0
 --! Message: sending
 
 -- Handing messages over: begin (commit), send, end (commit). No transaction is open while a message goes out.

@@ -1,5 +1,5 @@
---! Previous: sha1:78f497b85c39c8a7d8fdc70eb089ddc6d85414c4
---! Hash: sha1:a32889cf2cc9b8529fc6234970dee5bfccaf55fc
+--! Previous: sha1:fa04ef268a7078d5107ca39bd05d08cab2fc5be0
+--! Hash: sha1:cf3d386ca01f35cdf1c8bde567571b9c9f35dcb2
 --! Message: consent
 
 -- What people and apps say of how they want to be told: verifying a number, opting out and in, webhooks, a test.

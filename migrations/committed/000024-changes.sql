@@ -1,5 +1,5 @@
---! Previous: sha1:a32889cf2cc9b8529fc6234970dee5bfccaf55fc
---! Hash: sha1:cb14b717c57d1f4841d369b8077cadbf5a8f6a0d
+--! Previous: sha1:cf3d386ca01f35cdf1c8bde567571b9c9f35dcb2
+--! Hash: sha1:b3462985d92f579afd91c42c6cec7f4b00e5b317
 --! Message: changes
 
 -- What has changed, for an app that keeps a copy: told to each person in the commit of the change itself, and read back from

@@ -1,5 +1,5 @@
---! Previous: sha1:cb14b717c57d1f4841d369b8077cadbf5a8f6a0d
---! Hash: sha1:1b83b3171220327c32e359c20c8fea7ede0e9544
+--! Previous: sha1:b3462985d92f579afd91c42c6cec7f4b00e5b317
+--! Hash: sha1:077a4c63b4f0fcefb82cbd7ad0f0f5ba18838640
 --! Message: sharing
 
 -- A link to one parcel, for somebody who is nobody here: a buyer, a friend, the desk in the lobby.

@@ -1,5 +1,5 @@
---! Previous: sha1:1b83b3171220327c32e359c20c8fea7ede0e9544
---! Hash: sha1:d0b0e492ae823e412aae4620476652d4fa48f1fc
+--! Previous: sha1:077a4c63b4f0fcefb82cbd7ad0f0f5ba18838640
+--! Hash: sha1:95edab78d425c8be0ad6e80c9db3539f167e810a
 --! Message: ops
 
 -- Views for people at psql. They run with the reader's own rights.
