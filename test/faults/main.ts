@@ -67,7 +67,7 @@ const TURNS: readonly Turn[] = [
   { isMine: (file) => isRecovery(file) && !isKill(file), workers: 2 },
   {
     isMine: (file) => isSlow(file) && !isRecovery(file) && !isSabotage(file),
-    workers: 4,
+    workers: 3,
     isInMemory: true,
   },
   { isMine: (file) => !isSlow(file), workers: 3, isInMemory: true },
