@@ -26,6 +26,7 @@ export const guarantees: readonly Guarantee[] = [
       ...inFile(
         "e2e/workers",
         "that is killed: another asks about what it had under way, and the answer is written down once",
+        "takes no job before its first beat",
       ),
       ...inFile(
         "ops/heartbeat",

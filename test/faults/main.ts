@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { glob, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, matchesGlob } from "node:path";
+import { join } from "node:path";
 import { temporaryFilesInMemory } from "../helpers/inMemory.ts";
 import { judge, type TestResult, type Verdict } from "./judge.ts";
 import { readResults } from "./readResults.ts";
@@ -58,20 +58,14 @@ interface Turn {
 const isRecovery = (file: string) => file.startsWith("test/faults/recovery/");
 const isKill = (file: string) => file === "test/faults/recovery/workerKilled.test.ts";
 const isSabotage = (file: string) => file.startsWith("test/faults/saboteurs/");
-const isSlow = (file: string) => SLOW.some((pattern) => matchesGlob(file, pattern));
 
 /** What runs together. Where seconds are measured nothing else may keep the machine busy; where time is waited for, more may. */
 const TURNS: readonly Turn[] = [
   // Its worst is held to seconds that a busy machine takes for itself.
   { isMine: isKill, workers: 1 },
   { isMine: (file) => isRecovery(file) && !isKill(file), workers: 2 },
-  {
-    isMine: (file) => isSlow(file) && !isRecovery(file) && !isSabotage(file),
-    workers: 3,
-    isInMemory: true,
-  },
-  { isMine: (file) => !isSlow(file), workers: 3, isInMemory: true },
-  // Two lanes of its own.
+  { isMine: (file) => !isRecovery(file) && !isSabotage(file), workers: 3, isInMemory: true },
+  // Lanes of its own.
   { isMine: isSabotage, workers: 1, isInMemory: true },
 ];
 

@@ -45,11 +45,12 @@ test("answers come 300 ms late, give or take 200: the same worker goes on", {
   timeout: 120_000,
 }, async () => {
   const { lane, worker } = workerOf(stage);
+  const told = worker.output().length;
   const toxic = lane.line.add({ type: "latency", latency: 300, jitter: 200 });
   for (let round = 0; round < 2; round++) await workGoesOn(stage.db, worker.pid);
   toxic.remove();
   expect(workerOf(stage).worker.pid).toBe(worker.pid);
-  expect(worker.output()).not.toMatch(/a heartbeat failed/);
+  expect(worker.output().slice(told)).not.toMatch(/a heartbeat failed/);
 });
 
 test("one way only, either one: the worker ends with 1 within 30 seconds, and its next life works", {
