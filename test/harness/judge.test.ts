@@ -4,6 +4,7 @@ import { ago } from "../helpers/ago.ts";
 import { rolledBack } from "../helpers/database.ts";
 import { lookUp, permitFor } from "../helpers/lookUp.ts";
 import { makeUser } from "../helpers/makeUser.ts";
+import { one } from "../helpers/one.ts";
 import { found, scan } from "../helpers/reports.ts";
 import { testDatabase } from "../helpers/testDatabase.ts";
 import { type TrackedBook, trackBook } from "../helpers/trackBook.ts";
@@ -169,6 +170,41 @@ test("two requests at once are allowed once the first look was given up", async 
   await permitFor(client, book.parcelId);
   const second = request(Date.now(), 200);
   expect(await judged([...(await honestLog()).slice(0, 2), first, second])).toEqual({});
+});
+
+test("a late request, of a look that was given up before it was sent, is allowed beside another, and no second one", async () => {
+  const lookupId = await permitFor(client, book.parcelId);
+  await client.query("select bookpost_private.interrupt_lookups(array[$1::uuid], 'a test')", [
+    lookupId,
+  ]);
+  await permitFor(client, book.parcelId);
+  // One clock for ledger and log: what follows the end of the look is after it.
+  const { at } = await one<{ at: number }>(
+    client,
+    "select extract(epoch from clock_timestamp())::double precision * 1000 as at",
+  );
+  const ofTheNext = request(at + 50, 100, null);
+  const late = request(at + 60, 200);
+  const [first, second, ofTheOneGivenUp] = await honestLog();
+  if (!first || !second || !ofTheOneGivenUp) throw new Error("no log");
+  expect(await judged([first, second, ofTheNext, late])).toEqual({});
+  expect(await judged([first, second, ofTheOneGivenUp, ofTheNext, late])).toEqual({
+    overlappingRequests: [late],
+  });
+});
+
+test("a late request is allowed when no look is under way, and no second one", async () => {
+  const lookupId = await permitFor(client, book.parcelId);
+  await client.query("select bookpost_private.interrupt_lookups(array[$1::uuid], 'a test')", [
+    lookupId,
+  ]);
+  const [first, second, ofTheOneGivenUp] = await honestLog();
+  if (!first || !second || !ofTheOneGivenUp) throw new Error("no log");
+  const late = request(Date.now() + 1_000, 200);
+  expect(await judged([first, second, late])).toEqual({});
+  expect(await judged([first, second, ofTheOneGivenUp, late])).toEqual({
+    requestsWithoutLookup: [late],
+  });
 });
 
 test("a request that no look accounts for is found, before the first and about a stranger", async () => {

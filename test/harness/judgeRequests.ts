@@ -27,50 +27,70 @@ interface KnownLookup {
 
 /**
  * Requests about a number that came while another about it was under way,
- * unless the look before was given up in between: then two at once are allowed.
+ * unless the look before was given up in between, or the request is late: then
+ * two at once are allowed.
  */
 export async function overlappingRequests(
   db: Queryable,
   log: readonly Request[],
 ): Promise<Request[]> {
-  const lookups = await knownLookups(db);
-  return lookupsByNumber(log).flatMap(({ number, requests }) =>
-    requests.filter((request, i) =>
-      requests
-        .slice(0, i)
-        .some(
-          (earlier) =>
-            (earlier.endedAt ?? Number.POSITIVE_INFINITY) > request.monotonic &&
-            !lookups.some(
-              ({ tracking_number, api_code, outcome, finished_at }) =>
-                tracking_number === number &&
-                api_code === request.api &&
-                outcome === "interrupted" &&
-                finished_at >= earlier.at - SLACK_MS &&
-                finished_at <= request.at + SLACK_MS,
-            ),
+  return requestsWithLooks(await knownLookups(db), log).flatMap(({ requests, looks }) => {
+    const isGivenUpBetween = (earlier: Request, later: Request) =>
+      looks.some(
+        ({ outcome, finished_at }) =>
+          outcome === "interrupted" &&
+          finished_at >= earlier.at - SLACK_MS &&
+          finished_at <= later.at + SLACK_MS,
+      );
+    return requests.filter(
+      (request, i) =>
+        !isLate(request, requests, looks) &&
+        requests
+          .slice(0, i)
+          .some(
+            (earlier) =>
+              (earlier.endedAt ?? Number.POSITIVE_INFINITY) > request.monotonic &&
+              !isGivenUpBetween(earlier, request),
+          ),
+    );
+  });
+}
+
+/**
+ * Requests about a number that no look accounts for: none, finished or under
+ * way, had begun and not ended when they came, and they are not late.
+ */
+export async function requestsWithoutLookup(
+  db: Queryable,
+  log: readonly Request[],
+): Promise<Request[]> {
+  return requestsWithLooks(await knownLookups(db), log).flatMap(({ requests, looks }) =>
+    requests.filter(
+      (request) =>
+        !isLate(request, requests, looks) &&
+        !looks.some(
+          ({ started_at, finished_at }) =>
+            started_at <= request.at + SLACK_MS && finished_at >= request.at - SLACK_MS,
         ),
     ),
   );
 }
 
-/** Requests about a number that no look accounts for: none, finished or under way, had begun and not ended when they came. */
-export async function requestsWithoutLookup(
-  db: Queryable,
-  log: readonly Request[],
-): Promise<Request[]> {
-  const lookups = await knownLookups(db);
-  return lookupsByNumber(log).flatMap(({ number, requests }) =>
-    requests.filter(
-      (request) =>
-        !lookups.some(
-          ({ tracking_number, api_code, started_at, finished_at }) =>
-            tracking_number === number &&
-            api_code === request.api &&
-            started_at <= request.at + SLACK_MS &&
-            finished_at >= request.at - SLACK_MS,
-        ),
-    ),
+/**
+ * Whether it may be that of a look that was given up before its request had
+ * come: its worker was stopped between the two, taken for dead, and went on.
+ */
+function isLate(
+  request: Request,
+  requests: readonly Request[],
+  looks: readonly KnownLookup[],
+): boolean {
+  return looks.some(
+    ({ outcome, started_at, finished_at }) =>
+      outcome === "interrupted" &&
+      finished_at <= request.at + SLACK_MS &&
+      // Its own would be here; the log's times are cut to whole milliseconds.
+      !requests.some(({ at }) => at >= Math.floor(started_at) && at <= finished_at),
   );
 }
 
@@ -87,8 +107,8 @@ async function knownLookups(db: Queryable): Promise<KnownLookup[]> {
   return rows;
 }
 
-/** The lookup requests about each number of each API, in the order of their arrival; one about many numbers is about each. */
-function lookupsByNumber(log: readonly Request[]) {
+/** The lookup requests about each number of each API, in the order of their arrival, one about many numbers being about each; and the looks it had. */
+function requestsWithLooks(lookups: readonly KnownLookup[], log: readonly Request[]) {
   const each = log.flatMap((request) => {
     if (request.kind !== "lookup") return [];
     const numbers = request.numbers ?? (request.number === null ? [] : [request.number]);
@@ -96,7 +116,10 @@ function lookupsByNumber(log: readonly Request[]) {
   });
   const groups = Map.groupBy(each, ({ number, request }) => `${request.api} ${number}`);
   return [...groups.values()].map((group) => ({
-    number: group[0]?.number,
     requests: group.map(({ request }) => request).sort((a, b) => a.monotonic - b.monotonic),
+    looks: lookups.filter(
+      ({ tracking_number, api_code }) =>
+        tracking_number === group[0]?.number && api_code === group[0]?.request.api,
+    ),
   }));
 }
