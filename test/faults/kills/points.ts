@@ -8,6 +8,7 @@ import type { WatchFor } from "../../harness/faultline.ts";
 export const POINTS: Readonly<Record<string, WatchFor | "carrier">> = {
   "dispatch is asked for": sent("housekeeping", "bookpost_private.dispatch()"),
   "jobs are fetched": sent("queue", /get_job\d*\//),
+  "jobs are given": got("queue", "parcelId"),
   "permits are asked for": sent("worker", "bookpost_private.acquire_lookups"),
   "permits are given": got("worker", "permit"),
   "the carrier is asked": "carrier",

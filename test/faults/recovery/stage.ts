@@ -45,9 +45,10 @@ export async function openStage(
   );
   // Carriers take their time, so that every worker has something under way.
   sandbox.fault({ mode: "slow", ms: 300, kind: "lookup" });
-  // Some 30 lookups a second: the few workers that live, and the places in flight that their APIs have, must be able to take
-  // what the dead had. With 130 a second what was freed waited for its turn for seconds more.
-  world = await startWorld({ db, sandbox, chance: chanceFrom(seed), live: 40, perTick: 5 });
+  // Three lookups a second for each worker: the few that live, and the places in flight that their APIs have, must be able to
+  // take what the dead had. With five times as many, what was freed waited for its turn for seconds more.
+  const perTick = 1 + Math.ceil(lanes / 2);
+  world = await startWorld({ db, sandbox, chance: chanceFrom(seed), live: 40, perTick });
   return {
     box,
     db,
@@ -69,26 +70,40 @@ export async function openStage(
 export interface Held {
   readonly workerId: string;
   readonly lookups: readonly { readonly id: string; readonly number: string }[];
+  /** The numbers of parcels whose jobs it has fetched and not begun. */
+  readonly waiting: readonly string[];
+  /** When this was so, by the database's clock. */
+  readonly at: Date;
 }
 
 /** By its process id; null where it has not beaten yet. */
 export async function heldBy({ pool }: TestDatabase, processId: number): Promise<Held | null> {
-  const { rows } = await pool.query<{ workerId: string; lookups: Held["lookups"] }>(
-    `select w.id as "workerId", (
+  const { rows } = await pool.query<Held>(
+    `select w.id as "workerId", clock_timestamp() as at, (
        select coalesce(json_agg(json_build_object('id', l.lookup_id, 'number', p.tracking_number)), '[]')
        from bookpost_private.leases l join bookpost.parcels p on p.id = l.parcel_id
        where l.worker_id = w.id
-     ) as lookups
+     ) as lookups, array(
+       select p.tracking_number
+       from graphile_worker.jobs j
+       join bookpost.parcels p on j.key = 'parcel:' || p.id
+       join bookpost_private.checks c on c.parcel_id = p.id
+       where j.locked_by = w.id and c.next_check_at <= clock_timestamp()
+         and not exists (select from bookpost_private.leases l where l.parcel_id = p.id)
+     ) as waiting
      from bookpost_private.workers w where w.process_id = $1 order by w.started_at desc limit 1`,
     [processId],
   );
   return rows[0] ?? null;
 }
 
-/** Whether what it had is in other hands: nothing is its any more, and each parcel was asked about since, or had its answer written down at the last moment. */
+/**
+ * Whether what it had is in other hands: nothing is its any more, and each parcel was asked about since, or had its answer
+ * written down at the last moment; and of those that only waited none is still due as it was.
+ */
 export async function isTakenOver(
   { db, sandbox }: Pick<Stage, "db" | "sandbox">,
-  { workerId, lookups }: Held,
+  { workerId, lookups, waiting, at }: Held,
   since: number,
 ): Promise<boolean> {
   if (!(await isFreed(db, workerId))) return false;
@@ -98,7 +113,12 @@ export async function isTakenOver(
   );
   const ended = new Set(rows.map(({ id }) => id));
   const left = lookups.filter(({ id }) => !ended.has(id)).map(({ number }) => number);
-  return areAskedAgain(sandbox, left, since);
+  const { rows: due } = await db.pool.query<{ number: string }>(
+    `select p.tracking_number as number from bookpost.parcels p join bookpost_private.checks c on c.parcel_id = p.id
+     where p.tracking_number = any ($1) and c.next_check_at <= $2`,
+    [waiting, at],
+  );
+  return areAskedAgain(sandbox, [...left, ...due.map(({ number }) => number)], since);
 }
 
 /** Whether nothing is locked or leased by a worker any more. */

@@ -9,7 +9,7 @@ import { type Held, heldBy, isTakenOver, openStage, type Stage } from "./stage.t
 
 /** The places at which a worker has something under way that others have to take over. */
 const KILL_POINTS = [
-  "jobs are fetched",
+  "jobs are given",
   "permits are asked for",
   "permits are given",
   "the carrier is asked",
