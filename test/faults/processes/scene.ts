@@ -14,7 +14,7 @@ import {
 } from "../../helpers/workerProcess.ts";
 import { judgeWorld } from "../judgeWorld.ts";
 import { environmentOf, makeRoom } from "../kills/run.ts";
-import { startWorld, type World, type WorldOptions } from "../world.ts";
+import { startWorld, type World } from "../world.ts";
 
 /** Real workers on a database of their own, parcels on the move: for a test that does something to the workers. */
 export interface Scene {
@@ -27,7 +27,7 @@ export interface Scene {
   /** One that is started again whenever it ends, as by a supervisor, until the test ends. */
   supervise(options?: Parameters<Scene["start"]>[0]): Promise<Supervised>;
   /** Sets parcels in motion (test/faults/world.ts). */
-  move(seed: number, options?: Pick<WorldOptions, "perTick">): Promise<World>;
+  move(seed: number): Promise<World>;
   /** Lets everything come to rest, which needs a worker that lives; what the judges have against it: `{}` when all is well. */
   finish(options?: {
     /** False where the database's times are not the carrier's. */
@@ -114,9 +114,9 @@ export async function openScene(): Promise<Scene> {
       });
       return { worker: () => current, endings };
     },
-    async move(seed, { perTick = 4 } = {}) {
-      // Some 25 lookups a second: more would leave a machine of two cores no time for what the tests wait for.
-      world = await startWorld({ db, sandbox, chance: chanceFrom(seed), perTick });
+    async move(seed) {
+      // A dozen lookups a second: more would leave a machine of two cores no time for what the tests wait for.
+      world = await startWorld({ db, sandbox, chance: chanceFrom(seed), perTick: 2 });
       return world;
     },
     async finish({ byLog = true } = {}) {

@@ -25,7 +25,7 @@ test("after each of a hundred SIGTERMs and SIGINTs at random moments a worker en
   const scene = await openScene();
   const { db } = scene;
   await scene.start();
-  await scene.move(21, { perTick: 2 });
+  await scene.move(21);
   const seconds: number[] = [];
   const wrong: unknown[] = [];
   await Promise.all(
