@@ -1,9 +1,10 @@
 import type pg from "pg";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { ago } from "../helpers/ago.ts";
 import { rolledBack } from "../helpers/database.ts";
 import { lookUp, permitFor } from "../helpers/lookUp.ts";
 import { makeUser } from "../helpers/makeUser.ts";
+import { makeWorker } from "../helpers/makeWorker.ts";
 import { one } from "../helpers/one.ts";
 import { found, scan } from "../helpers/reports.ts";
 import { testDatabase } from "../helpers/testDatabase.ts";
@@ -172,38 +173,45 @@ test("two requests at once are allowed once the first look was given up", async 
   expect(await judged([...(await honestLog()).slice(0, 2), first, second])).toEqual({});
 });
 
-test("a late request, of a look that was given up before it was sent, is allowed beside another, and no second one", async () => {
-  const lookupId = await permitFor(client, book.parcelId);
-  await client.query("select bookpost_private.interrupt_lookups(array[$1::uuid], 'a test')", [
-    lookupId,
-  ]);
-  await permitFor(client, book.parcelId);
-  // One clock for ledger and log: what follows the end of the look is after it.
-  const { at } = await one<{ at: number }>(
-    client,
-    "select extract(epoch from clock_timestamp())::double precision * 1000 as at",
-  );
-  const ofTheNext = request(at + 50, 100, null);
-  const late = request(at + 60, 200);
-  const [first, second, ofTheOneGivenUp] = await honestLog();
-  if (!first || !second || !ofTheOneGivenUp) throw new Error("no log");
-  expect(await judged([first, second, ofTheNext, late])).toEqual({});
-  expect(await judged([first, second, ofTheOneGivenUp, ofTheNext, late])).toEqual({
-    overlappingRequests: [late],
-  });
-});
+describe("the late request of a look that was given up before it was sent", () => {
+  let first: Request;
+  let second: Request;
+  let ofTheOneGivenUp: Request;
+  let now: number;
 
-test("a late request is allowed when no look is under way, and no second one", async () => {
-  const lookupId = await permitFor(client, book.parcelId);
-  await client.query("select bookpost_private.interrupt_lookups(array[$1::uuid], 'a test')", [
-    lookupId,
-  ]);
-  const [first, second, ofTheOneGivenUp] = await honestLog();
-  if (!first || !second || !ofTheOneGivenUp) throw new Error("no log");
-  const late = request(Date.now() + 1_000, 200);
-  expect(await judged([first, second, late])).toEqual({});
-  expect(await judged([first, second, ofTheOneGivenUp, late])).toEqual({
-    requestsWithoutLookup: [late],
+  beforeEach(async () => {
+    await makeWorker(client, "stopped");
+    const lookupId = await permitFor(client, book.parcelId, "stopped");
+    await client.query("select bookpost_private.interrupt_lookups(array[$1::uuid], 'a test')", [
+      lookupId,
+    ]);
+    [first, second, ofTheOneGivenUp] = (await honestLog()) as [Request, Request, Request];
+    // The ledger's clock: what comes after the end of the look is after it.
+    const sql = "select extract(epoch from clock_timestamp())::double precision * 1000 as now";
+    now = (await one<{ now: number }>(client, sql)).now;
+  });
+
+  test("is allowed beside another, and no second one", async () => {
+    await permitFor(client, book.parcelId);
+    const log = [first, second, request(now + 50, 100, null)];
+    const late = [request(now + 60, 200), request(now + 70, 300)] as const;
+    expect(await judged([...log, late[0]])).toEqual({});
+    expect(await judged([...log, ...late])).toEqual({ overlappingRequests: [late[1]] });
+  });
+
+  test("is allowed when no look is under way, and no second one", async () => {
+    const late = [request(now + 1_000, 200), request(now + 2_000, 300)] as const;
+    expect(await judged([first, second, late[0]])).toEqual({});
+    expect(await judged([first, second, ...late])).toEqual({ requestsWithoutLookup: [late[1]] });
+  });
+
+  test("is found where the look has sent its own, or its worker does not live", async () => {
+    const late = request(now + 1_000, 200);
+    expect(await judged([first, second, ofTheOneGivenUp, late])).toEqual({
+      requestsWithoutLookup: [late],
+    });
+    await client.query("delete from bookpost_private.workers where id = 'stopped'");
+    expect(await judged([first, second, late])).toEqual({ requestsWithoutLookup: [late] });
   });
 });
 

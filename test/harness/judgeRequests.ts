@@ -23,6 +23,7 @@ interface KnownLookup {
   readonly outcome: string | null;
   readonly started_at: number;
   readonly finished_at: number;
+  readonly is_worker_alive: boolean;
 }
 
 /**
@@ -42,17 +43,16 @@ export async function overlappingRequests(
           finished_at >= earlier.at - SLACK_MS &&
           finished_at <= later.at + SLACK_MS,
       );
-    return requests.filter(
-      (request, i) =>
-        !isLate(request, requests, looks) &&
-        requests
-          .slice(0, i)
-          .some(
-            (earlier) =>
-              (earlier.endedAt ?? Number.POSITIVE_INFINITY) > request.monotonic &&
-              !isGivenUpBetween(earlier, request),
-          ),
+    const overlapping = requests.filter((request, i) =>
+      requests
+        .slice(0, i)
+        .some(
+          (earlier) =>
+            (earlier.endedAt ?? Number.POSITIVE_INFINITY) > request.monotonic &&
+            !isGivenUpBetween(earlier, request),
+        ),
     );
+    return withoutLate(overlapping, requests, looks);
   });
 }
 
@@ -64,44 +64,51 @@ export async function requestsWithoutLookup(
   db: Queryable,
   log: readonly Request[],
 ): Promise<Request[]> {
-  return requestsWithLooks(await knownLookups(db), log).flatMap(({ requests, looks }) =>
-    requests.filter(
+  return requestsWithLooks(await knownLookups(db), log).flatMap(({ requests, looks }) => {
+    const strange = requests.filter(
       (request) =>
-        !isLate(request, requests, looks) &&
         !looks.some(
           ({ started_at, finished_at }) =>
             started_at <= request.at + SLACK_MS && finished_at >= request.at - SLACK_MS,
         ),
-    ),
-  );
+    );
+    return withoutLate(strange, requests, looks);
+  });
 }
 
 /**
- * Whether it may be that of a look that was given up before its request had
- * come: its worker was stopped between the two, taken for dead, and went on.
+ * Of these offenders those that are not late. Late is the one request of a look
+ * that was given up before it had come: its worker was stopped between permit
+ * and request, taken for dead, and went on, so that it lives.
  */
-function isLate(
-  request: Request,
+function withoutLate(
+  offenders: readonly Request[],
   requests: readonly Request[],
   looks: readonly KnownLookup[],
-): boolean {
-  return looks.some(
-    ({ outcome, started_at, finished_at }) =>
+): Request[] {
+  const unsent = looks.filter(
+    ({ outcome, started_at, finished_at, is_worker_alive }) =>
       outcome === "interrupted" &&
-      finished_at <= request.at + SLACK_MS &&
-      // Its own would be here; the log's times are cut to whole milliseconds.
+      is_worker_alive &&
+      // The log's times are cut to whole milliseconds.
       !requests.some(({ at }) => at >= Math.floor(started_at) && at <= finished_at),
   );
+  return offenders.filter((request) => {
+    const i = unsent.findIndex(({ finished_at }) => finished_at <= request.at + SLACK_MS);
+    if (i >= 0) unsent.splice(i, 1);
+    return i < 0;
+  });
 }
 
 async function knownLookups(db: Queryable): Promise<KnownLookup[]> {
   const { rows } = await db.query<KnownLookup>(
     `select p.tracking_number, k.api_code, k.outcome,
        extract(epoch from k.started_at)::double precision * 1000 as started_at,
-       extract(epoch from k.finished_at)::double precision * 1000 as finished_at
+       extract(epoch from k.finished_at)::double precision * 1000 as finished_at,
+       exists (select from bookpost_private.workers w where w.id = k.worker_id) as is_worker_alive
      from bookpost_private.lookups k join bookpost.parcels p on p.id = k.parcel_id
      union all
-     select p.tracking_number, l.api_code, null, extract(epoch from l.started_at)::double precision * 1000, 'infinity'
+     select p.tracking_number, l.api_code, null, extract(epoch from l.started_at)::double precision * 1000, 'infinity', true
      from bookpost_private.leases l join bookpost.parcels p on p.id = l.parcel_id`,
   );
   return rows;
